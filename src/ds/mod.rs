@@ -1,0 +1,19 @@
+//! Floor 0: the structures everything stands on. They know no keys, no clock, no store.
+//!
+//! The module is public but hidden: tests, fuzz targets and benches reach it, users do not.
+#![allow(missing_docs)]
+
+/// What the allocator is taken to hand out for a request of `n` bytes: the model every memory counter uses.
+///
+/// glibc's rule: 8 bytes of bookkeeping, 16-byte steps, 32 at least; from 128 KiB whole pages by `mmap`.
+pub const fn size_class(n: usize) -> usize {
+    if n == 0 {
+        0
+    } else if n <= 24 {
+        32
+    } else if n < 128 * 1024 {
+        (n + 8).next_multiple_of(16)
+    } else {
+        (n + 16).next_multiple_of(4096)
+    }
+}

@@ -1,0 +1,12 @@
+//! larder: an embedded, in-process, Redis-compatible data-structure engine.
+#![warn(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod bytes;
+#[doc(hidden)]
+pub mod ds;
+mod error;
+mod num;
+
+pub use bytes::Bytes;
+pub use error::{Error, Result};
