@@ -62,7 +62,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
+            Error::WrongType => {
+                f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value")
+            }
             Error::NotAnInteger => f.write_str("ERR value is not an integer or out of range"),
             Error::NotAFloat => f.write_str("ERR value is not a valid float"),
             Error::Syntax => f.write_str("ERR syntax error"),
@@ -71,7 +73,9 @@ impl fmt::Display for Error {
             Error::IndexOutOfRange => f.write_str("ERR index out of range"),
             Error::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
             Error::Command(text) => f.write_str(text),
-            Error::Reentrant => f.write_str("ERR a store was used from inside a transaction or get_with body"),
+            Error::Reentrant => {
+                f.write_str("ERR a store was used from inside a transaction or get_with body")
+            }
             Error::UndeclaredKey(key) => write!(f, "ERR the transaction did not name the key '{key}'"),
             Error::Aborted(reason) => write!(f, "ABORTED {reason}"),
             Error::Decode(why) => write!(f, "ERR the stored value does not decode: {why}"),

@@ -3,10 +3,12 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod bytes;
+mod command;
 #[doc(hidden)]
 pub mod ds;
 mod error;
 mod num;
 
 pub use bytes::Bytes;
+pub use command::Reply;
 pub use error::{Error, Result};

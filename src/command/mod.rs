@@ -1,0 +1,5 @@
+//! Floor 4, the text door: rows, argument parsing, replies, sessions.
+
+mod reply;
+
+pub use reply::Reply;
