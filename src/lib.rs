@@ -10,5 +10,7 @@ mod error;
 mod num;
 
 pub use bytes::Bytes;
+#[doc(hidden)]
+pub use command::grammar;
 pub use command::Reply;
 pub use error::{Error, Result};
