@@ -3,6 +3,9 @@
 //! The module is public but hidden: tests, fuzz targets and benches reach it, users do not.
 #![allow(missing_docs)]
 
+pub mod directory;
+pub mod table;
+
 /// What the allocator is taken to hand out for a request of `n` bytes: the model every memory counter uses.
 ///
 /// glibc's rule: 8 bytes of bookkeeping, 16-byte steps, 32 at least; from 128 KiB whole pages by `mmap`.
