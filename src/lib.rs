@@ -7,6 +7,8 @@ mod command;
 #[doc(hidden)]
 pub mod ds;
 mod error;
+#[doc(hidden)]
+pub mod line;
 mod num;
 
 pub use bytes::Bytes;

@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 pub mod directory;
+pub mod glob;
 pub mod table;
 
 /// What the allocator is taken to hand out for a request of `n` bytes: the model every memory counter uses.
