@@ -5,6 +5,7 @@
 
 pub mod directory;
 pub mod glob;
+pub mod runs;
 pub mod table;
 
 /// What the allocator is taken to hand out for a request of `n` bytes: the model every memory counter uses.
