@@ -9,6 +9,7 @@ pub mod ds;
 mod error;
 #[doc(hidden)]
 pub mod line;
+mod longdouble;
 mod num;
 
 pub use bytes::Bytes;

@@ -311,15 +311,19 @@ pub(crate) fn round_binary(
     if drop > length {
         return (0, lowest); // under half of the smallest step
     }
-    let kept = mantissa.checked_shr(drop as u32).unwrap_or(0);
-    let half = 1u128 << (drop - 1);
-    let rest = mantissa & (half << 1).wrapping_sub(1);
-    let up = rest > half || (rest == half && (sticky || kept & 1 == 1));
-    let (kept, exponent) = (kept + u128::from(up), exponent + drop);
+    let (kept, exponent) = (shift_right(mantissa, drop as u32, sticky), exponent + drop);
     match u64::try_from(kept) {
         Ok(kept) => (kept, exponent),
         Err(_) => ((kept >> 1) as u64, exponent + 1), // 2^64: its lower half is zeros
     }
+}
+
+/// `value / 2^by`, half to even; `by` is 1 to 128, and `sticky` says that the true value is a little above.
+pub(crate) fn shift_right(value: u128, by: u32, sticky: bool) -> u128 {
+    let kept = value.checked_shr(by).unwrap_or(0);
+    let half = 1u128 << (by - 1);
+    let rest = value & (half << 1).wrapping_sub(1);
+    kept + u128::from(rest > half || (rest == half && (sticky || kept & 1 == 1)))
 }
 
 /// How a double is printed: the versions of Redis differ.
