@@ -5,6 +5,8 @@
 mod bytes;
 mod command;
 #[doc(hidden)]
+pub mod digest;
+#[doc(hidden)]
 pub mod ds;
 mod error;
 #[doc(hidden)]
