@@ -3,6 +3,7 @@
 //! The module is public but hidden: tests, fuzz targets and benches reach it, users do not.
 #![allow(missing_docs)]
 
+pub mod deadlines;
 pub mod directory;
 pub mod glob;
 pub mod runs;

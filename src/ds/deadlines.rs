@@ -1,0 +1,337 @@
+//! The index of deadlines: an ordered multiset of (deadline in ms, hash) pairs, exact to the pair.
+//!
+//! Expiry asks one thing all the time (what is due first?) and every `EXPIRE`, overwrite and delete of a key with a
+//! deadline costs an insert or a removal, so the index has to be small and quick before it is clever. A B-tree set of
+//! pairs takes twice the memory; a timer wheel finds what is due in a coarse slot, but no exact first.
+//!
+//! Here it is two levels of sorted arrays: chunks of at most [`CHUNK_MAX`] pairs under a top array of their lower
+//! bounds. An operation is one binary search in each and a memmove of at most 4 KiB. What deviates from the textbook:
+//!
+//! - The top is one flat array, whatever the size: at ten million pairs some 50 000 entries of 40 bytes. A third level
+//!   would cost every search more than the shift costs the one insert in a hundred which splits. It is a ring, so that
+//!   the front, where all expiry happens, leaves for free.
+//! - A full chunk at the very end begins a new one instead of splitting in halves: deadlines mostly come in ascending
+//!   order, and halves would stay half full for good.
+//! - The top keeps a lower bound of each chunk, not its least pair: removals need not write it.
+//! - A chunk's block grows by [`CHUNK_STEP`] pairs, not by doubling: the slack is a tenth instead of a third.
+use super::size_class;
+use std::collections::VecDeque;
+
+/// Pairs in a chunk at most.
+const CHUNK_MAX: usize = 256;
+/// A chunk with fewer pairs than this joins a neighbour if both fit in [`CHUNK_JOINED`].
+const CHUNK_LOW: usize = 64;
+const CHUNK_JOINED: usize = 192;
+/// How many pairs a chunk's block grows by, once it is no smaller than this.
+const CHUNK_STEP: usize = 32;
+
+/// A deadline in milliseconds and the hash of whom it concerns.
+pub type Pair = (u64, u64);
+
+struct Chunk {
+    /// No pair here is less, and no pair of the chunk before is greater.
+    bound: Pair,
+    /// Ascending, never empty.
+    pairs: Vec<Pair>,
+}
+
+impl Chunk {
+    fn mem(&self) -> usize {
+        size_class(self.pairs.capacity() * size_of::<Pair>())
+    }
+
+    fn add(&mut self, pair: Pair) {
+        let at = self.pairs.partition_point(|p| *p <= pair);
+        if self.pairs.len() == self.pairs.capacity() {
+            self.pairs.reserve_exact(self.pairs.len().clamp(4, CHUNK_STEP));
+        }
+        self.pairs.insert(at, pair);
+    }
+
+    fn take(&mut self, at: usize) {
+        self.pairs.remove(at);
+        if self.pairs.capacity() >= self.pairs.len() + 3 * CHUNK_STEP {
+            self.pairs.shrink_to(self.pairs.len() + CHUNK_STEP);
+        }
+    }
+}
+
+/// An ordered multiset of (deadline, hash) pairs.
+#[derive(Default)]
+pub struct Deadlines {
+    chunks: VecDeque<Chunk>,
+    len: usize,
+    /// Heap bytes of the chunks (the top's own are cheap to ask).
+    chunks_mem: usize,
+}
+
+impl Deadlines {
+    /// An empty index; allocates nothing.
+    pub const fn new() -> Self {
+        Self { chunks: VecDeque::new(), len: 0, chunks_mem: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The least pair.
+    #[inline]
+    pub fn first(&self) -> Option<Pair> {
+        self.chunks.front()?.pairs.first().copied()
+    }
+
+    /// Takes out the least pair if its deadline is at most `now`.
+    pub fn pop_due(&mut self, now: u64) -> Option<Pair> {
+        let pair = self.first().filter(|pair| pair.0 <= now)?;
+        self.take(0, 0);
+        Some(pair)
+    }
+
+    /// Adds a pair; equal ones are kept apart.
+    pub fn insert(&mut self, deadline_ms: u64, hash: u64) {
+        let pair = (deadline_ms, hash);
+        let mut at = self.chunk_of(pair);
+        match self.chunks.get(at) {
+            None => self.add_chunk(0, pair, Vec::new()),
+            Some(chunk) if chunk.pairs.len() >= CHUNK_MAX => at = self.split(at, pair),
+            Some(_) => {}
+        }
+        let Some(chunk) = self.chunks.get_mut(at) else { return };
+        let before = chunk.mem();
+        chunk.bound = chunk.bound.min(pair);
+        chunk.add(pair);
+        self.chunks_mem = self.chunks_mem + chunk.mem() - before;
+        self.len += 1;
+    }
+
+    /// Takes out one instance of exactly this pair, and answers whether there was one.
+    pub fn remove(&mut self, deadline_ms: u64, hash: u64) -> bool {
+        let pair = (deadline_ms, hash);
+        let mut at = self.chunk_of(pair);
+        // Equal pairs may reach over chunks which have the pair for their bound.
+        while let Some(chunk) = self.chunks.get(at) {
+            match chunk.pairs.binary_search(&pair) {
+                Ok(i) => {
+                    self.take(at, i);
+                    return true;
+                }
+                Err(_) if at > 0 && chunk.bound == pair => at -= 1,
+                Err(_) => break,
+            }
+        }
+        false
+    }
+
+    /// All pairs in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = Pair> {
+        self.chunks.iter().flat_map(|chunk| chunk.pairs.iter().copied())
+    }
+
+    /// The last chunk whose bound is at most `pair`, else the first.
+    fn chunk_of(&self, pair: Pair) -> usize {
+        self.chunks.partition_point(|chunk| chunk.bound <= pair).saturating_sub(1)
+    }
+
+    fn add_chunk(&mut self, at: usize, bound: Pair, pairs: Vec<Pair>) {
+        let chunk = Chunk { bound, pairs };
+        self.chunks_mem += chunk.mem();
+        self.chunks.insert(at, chunk);
+    }
+
+    /// Makes room for `pair` in the full chunk at `at` and answers where it goes now.
+    fn split(&mut self, at: usize, pair: Pair) -> usize {
+        let last = at + 1 == self.chunks.len();
+        let chunk = &mut self.chunks[at];
+        let appends = last && chunk.pairs.last().is_some_and(|end| *end <= pair);
+        let before = chunk.mem();
+        let upper = chunk.pairs.split_off(if appends { CHUNK_MAX } else { CHUNK_MAX / 2 });
+        chunk.pairs.shrink_to_fit();
+        self.chunks_mem = self.chunks_mem + chunk.mem() - before;
+        let bound = upper.first().copied().unwrap_or(pair);
+        self.add_chunk(at + 1, bound, upper);
+        at + usize::from(bound <= pair)
+    }
+
+    fn take(&mut self, at: usize, i: usize) {
+        let chunk = &mut self.chunks[at];
+        let before = chunk.mem();
+        chunk.take(i);
+        let left = chunk.pairs.len();
+        self.chunks_mem = self.chunks_mem + chunk.mem() - before;
+        self.len -= 1;
+        if self.len == 0 {
+            *self = Self::new();
+        } else if left == 0 {
+            self.drop_chunk(at);
+        } else if left < CHUNK_LOW {
+            self.join(at);
+        }
+    }
+
+    fn drop_chunk(&mut self, at: usize) -> Vec<Pair> {
+        let chunk = self.chunks.remove(at);
+        self.chunks_mem -= chunk.as_ref().map_or(0, Chunk::mem);
+        if self.chunks.len() * 4 < self.chunks.capacity() {
+            self.chunks.shrink_to(self.chunks.len() * 2);
+        }
+        chunk.map_or_else(Vec::new, |chunk| chunk.pairs)
+    }
+
+    /// Joins the chunk at `at` with the next or the one before, if they fit in one with room to spare.
+    fn join(&mut self, at: usize) {
+        let fits = |a: usize| {
+            let pair = self.chunks.get(a).zip(self.chunks.get(a + 1));
+            pair.is_some_and(|(a, b)| a.pairs.len() + b.pairs.len() <= CHUNK_JOINED)
+        };
+        let Some(at) = [Some(at), at.checked_sub(1)].into_iter().flatten().find(|a| fits(*a)) else { return };
+        let upper = self.drop_chunk(at + 1);
+        let chunk = &mut self.chunks[at];
+        let before = chunk.mem();
+        chunk.pairs.reserve_exact(upper.len());
+        chunk.pairs.extend(upper);
+        self.chunks_mem = self.chunks_mem + chunk.mem() - before;
+    }
+
+    /// Heap bytes owned, kept as pairs come and go.
+    pub fn mem(&self) -> usize {
+        size_class(self.chunks.capacity() * size_of::<Chunk>()) + self.chunks_mem
+    }
+
+    /// Heap bytes owned, counted from scratch.
+    pub fn recount(&self) -> usize {
+        let chunks: usize = self.chunks.iter().map(Chunk::mem).sum();
+        size_class(self.chunks.capacity() * size_of::<Chunk>()) + chunks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// What must hold between steps: order, bounds, sizes, counters.
+    fn check(index: &Deadlines) {
+        let pairs: Vec<Pair> = index.iter().collect();
+        assert!(pairs.is_sorted());
+        assert_eq!((pairs.len(), index.mem()), (index.len(), index.recount()));
+        for chunk in &index.chunks {
+            assert!((1..=CHUNK_MAX).contains(&chunk.pairs.len()) && chunk.bound <= chunk.pairs[0]);
+        }
+        let bounds = index.chunks.iter().zip(index.chunks.iter().skip(1));
+        bounds.for_each(|(a, b)| assert!(a.pairs[a.pairs.len() - 1] <= b.bound));
+    }
+
+    fn scatter(n: u64) -> u64 {
+        n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+    }
+
+    #[test]
+    fn an_empty_one_owns_nothing() {
+        let mut index = Deadlines::new();
+        assert_eq!((index.mem(), index.first(), index.pop_due(u64::MAX)), (0, None, None));
+        index.insert(5, 1);
+        assert_eq!((index.mem(), index.len()), (index.recount(), 1));
+        assert!(!index.remove(5, 2) && index.remove(5, 1) && !index.remove(5, 1));
+        assert_eq!((index.mem(), index.recount()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_due_leaves_in_order_and_no_earlier() {
+        let mut index = Deadlines::new();
+        (0..10_000).for_each(|n| index.insert(scatter(n) % 1000, n));
+        check(&index);
+        let mut last = (0, 0);
+        while let Some(pair) = index.pop_due(499) {
+            assert!(pair >= last && pair.0 <= 499);
+            last = pair;
+        }
+        assert!(index.first().is_some_and(|pair| pair.0 >= 500));
+        check(&index);
+    }
+
+    #[test]
+    fn many_equal_pairs_leave_one_by_one() {
+        let mut index = Deadlines::new();
+        (0..2_000).for_each(|_| index.insert(7, 7));
+        index.insert(7, 8);
+        index.insert(7, 6);
+        (0..2_000).for_each(|_| assert!(index.remove(7, 7)));
+        assert!(!index.remove(7, 7));
+        assert_eq!(index.iter().collect::<Vec<_>>(), [(7, 6), (7, 8)]);
+        check(&index);
+    }
+
+    #[test]
+    fn twenty_bytes_hold_a_pair_in_any_order() {
+        let orders: [fn(u64) -> u64; 3] = [|n| n, |n| u64::MAX - n, scatter];
+        for order in orders {
+            let mut index = Deadlines::new();
+            (0..100_000).for_each(|n| index.insert(order(n), n));
+            check(&index);
+            assert!(index.mem() <= index.len() * 20, "{}", index.mem() as f64 / index.len() as f64);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Insert(u64, u64, u64),
+        Remove(u64, u64),
+        Due(u64, usize),
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let op = prop_oneof![
+            4 => (0u64..4_000, 1u64..600, 0u64..7).prop_map(|(from, n, step)| Op::Insert(from, n, step)),
+            3 => (0u64..4_000, 1u64..600).prop_map(|(from, n)| Op::Remove(from, n)),
+            1 => (0u64..4_000, 0usize..900).prop_map(|(now, n)| Op::Due(now, n)),
+        ];
+        prop::collection::vec(op, 1..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn behaves_as_an_ordered_multiset(ops in ops()) {
+            let (mut index, mut model) = (Deadlines::new(), BTreeMap::<Pair, usize>::new());
+            for op in ops {
+                match op {
+                    Op::Insert(from, n, step) => for i in 0..n {
+                        let pair = ((from + i * step) % 4_000, i % 3);
+                        index.insert(pair.0, pair.1);
+                        *model.entry(pair).or_default() += 1;
+                    },
+                    Op::Remove(from, n) => for i in 0..n {
+                        let pair = ((from + i) % 4_000, i % 3);
+                        let had = model.get(&pair).copied();
+                        prop_assert_eq!(index.remove(pair.0, pair.1), had.is_some());
+                        match had {
+                            Some(1) => { model.remove(&pair); }
+                            Some(n) => { model.insert(pair, n - 1); }
+                            None => {}
+                        }
+                    },
+                    Op::Due(now, n) => for _ in 0..n {
+                        let due = model.first_entry().filter(|e| e.key().0 <= now);
+                        prop_assert_eq!(index.pop_due(now), due.as_ref().map(|e| *e.key()));
+                        let Some(mut entry) = due else { break };
+                        *entry.get_mut() -= 1;
+                        if *entry.get() == 0 {
+                            entry.remove();
+                        }
+                    }
+                }
+                check(&index);
+                prop_assert_eq!(index.first(), model.keys().next().copied());
+            }
+            let flat = model.iter().flat_map(|(pair, n)| std::iter::repeat_n(*pair, *n));
+            prop_assert!(index.iter().eq(flat));
+        }
+    }
+}
