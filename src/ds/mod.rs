@@ -3,11 +3,16 @@
 //! The module is public but hidden: tests, fuzz targets and benches reach it, users do not.
 #![allow(missing_docs)]
 
+pub mod chunked;
 pub mod deadlines;
 pub mod directory;
 pub mod glob;
+pub mod intset;
+pub mod packed;
 pub mod runs;
+pub mod small_list;
 pub mod table;
+pub mod varint;
 
 /// What the allocator is taken to hand out for a request of `n` bytes: the model every memory counter uses.
 ///
