@@ -1,0 +1,319 @@
+//! Random commands from the rows' grammar: few keys of all types, values near every boundary, and mistakes.
+
+use crate::rng::Rng;
+use crate::rows::Row;
+use larder::grammar::{Arg, Kind};
+
+pub type Words = Vec<Vec<u8>>;
+
+/// A command of the row, with its mistakes.
+pub fn command(row: &Row, rng: &mut Rng) -> Words {
+    let mut words: Words = row.name.split('|').map(|w| cased(w, rng)).collect();
+    let named = words.len();
+    let mut maker = Maker { family: family(&row.name), rng, words: &mut words };
+    maker.sequence(&row.grammar.args);
+    if rng.chance(6) {
+        spoil(&mut words, named, rng);
+    }
+    tame(&row.name, &mut words);
+    words
+}
+
+/// Upper case mostly.
+fn cased(word: &str, rng: &mut Rng) -> Vec<u8> {
+    match rng.below(10) {
+        0 => word.to_ascii_lowercase().into_bytes(),
+        1 => word.bytes().map(|b| if rng.chance(50) { b.to_ascii_lowercase() } else { b }).collect(),
+        _ => word.as_bytes().to_vec(),
+    }
+}
+
+/// The letter of the keys that most likely hold the type a command works on; `None` for any.
+fn family(name: &str) -> Option<char> {
+    let any =
+        ["COPY", "DEL", "EXISTS", "EXPIRE", "MOVE", "OBJECT", "PERSIST", "PEXPIRE", "PTTL", "RENAME", "SORT"];
+    let more = ["TOUCH", "TTL", "TYPE", "UNLINK", "WATCH", "DUMP", "RESTORE", "MEMORY"];
+    if any.iter().chain(&more).any(|n| name.starts_with(n)) {
+        return None;
+    }
+    let strings = ["SET", "STRLEN", "SUBSTR", "LCS", "SETEX"];
+    let lists = ["RPUSH", "RPOP"];
+    match name.as_bytes().first()? {
+        _ if strings.iter().any(|n| name.starts_with(n)) => Some('s'),
+        _ if lists.iter().any(|n| name.starts_with(n)) => Some('l'),
+        b'H' => Some('h'),
+        b'L' => Some('l'),
+        b'S' => Some('t'),
+        b'Z' => Some('z'),
+        b'X' => Some('x'),
+        _ => Some('s'),
+    }
+}
+
+/// Breaks a command: an argument lost, one too many, or nonsense in one's place.
+fn spoil(words: &mut Words, named: usize, rng: &mut Rng) {
+    let nonsense: [&[u8]; 6] = [b"", b"nonsense", b"\x00\xff", b"99999999999999999999", b"0x10", b" 7"];
+    let at = named + rng.below(words.len() - named + 1);
+    match rng.below(3) {
+        0 if at < words.len() => drop(words.remove(at)),
+        1 if at < words.len() => words[at] = rng.pick(&nonsense).to_vec(),
+        _ => words.push(rng.pick(&nonsense).to_vec()),
+    }
+}
+
+/// Keeps commands from storing what Redis leaves open (see `compare::loosened`), and from taking gigabytes: sizes just
+/// under a limit are left to transcripts, those over it stay.
+fn tame(name: &str, words: &mut Words) {
+    let has = |words: &Words, word: &str| words.iter().any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
+    if name == "SORT" && has(words, "BY") && has(words, "STORE") {
+        words.retain(|w| !w.eq_ignore_ascii_case(b"ALPHA"));
+    }
+    let (low, high) = match name {
+        "SETRANGE" => (100_000, (512 << 20) - 100),
+        "SETBIT" => (100_000, (1 << 32) - 1),
+        "BITFIELD" => (100_000, (1 << 32) - 1),
+        _ if name.contains("RAND") => (i64::MIN, -200),
+        _ => return,
+    };
+    for word in words.iter_mut().skip(2) {
+        let number =
+            std::str::from_utf8(word).ok().and_then(|w| w.trim_start_matches('#').parse::<i64>().ok());
+        if number.is_some_and(|n| (low..=high).contains(&n)) {
+            *word = if low < 0 { b"-7".to_vec() } else { b"7".to_vec() };
+        }
+    }
+}
+
+struct Maker<'a> {
+    family: Option<char>,
+    rng: &'a mut Rng,
+    words: &'a mut Words,
+}
+
+impl Maker<'_> {
+    /// All arguments in order; a run of optional ones is sometimes shuffled.
+    fn sequence(&mut self, args: &[Arg]) {
+        let mut order: Vec<&Arg> = args.iter().collect();
+        let options = args.iter().rev().take_while(|a| a.optional).count();
+        if self.rng.chance(30) {
+            self.rng.shuffle(&mut order[args.len() - options..]);
+        }
+        let mut counted = None;
+        for arg in order {
+            if arg.optional && !self.rng.chance(35) {
+                continue;
+            }
+            if arg.name.starts_with("num") && arg.kind == Kind::Integer {
+                counted = Some(self.words.len());
+            }
+            let before = self.words.len();
+            self.argument(arg);
+            let Some(place) = counted.filter(|_| arg.multiple) else { continue };
+            if !self.rng.chance(10) {
+                self.words[place] = (self.words.len() - before).to_string().into_bytes();
+            }
+            counted = None;
+        }
+    }
+
+    fn argument(&mut self, arg: &Arg) {
+        let times = match arg.multiple {
+            true if self.rng.chance(1) => 150,
+            true => 1 + self.rng.below(4),
+            false => 1,
+        };
+        for i in 0..times {
+            if let Some(token) = arg.token
+                && (i == 0 || arg.multiple_token)
+            {
+                let token = cased(token, self.rng);
+                self.words.push(token);
+            }
+            self.body(arg, times);
+        }
+    }
+
+    fn body(&mut self, arg: &Arg, times: usize) {
+        match &arg.kind {
+            Kind::Token => {}
+            Kind::OneOf(children) => {
+                let chosen = self.rng.below(children.len());
+                self.argument(&children[chosen]);
+            }
+            Kind::Block(children) => self.sequence(children),
+            _ => {
+                let word = self.word(arg, times);
+                self.words.push(word);
+            }
+        }
+    }
+
+    fn word(&mut self, arg: &Arg, times: usize) -> Vec<u8> {
+        let name = arg.name.as_ref();
+        match arg.kind {
+            Kind::Key => self.key(),
+            Kind::Integer => self.integer(name),
+            Kind::UnixTime => self.deadline(name.contains("milli")),
+            Kind::Double => self.double(),
+            Kind::Pattern => self.rng.pick(&PATTERNS).as_bytes().to_vec(),
+            _ => self.string(name, times),
+        }
+    }
+
+    /// `h0` is a hash most of the time: a command mostly takes keys of its own family.
+    fn key(&mut self) -> Vec<u8> {
+        let families = ['s', 'h', 'l', 't'];
+        let letter = match self.family {
+            Some(letter) if self.rng.chance(80) => letter,
+            _ => families[self.rng.below(families.len())],
+        };
+        match self.rng.below(60) {
+            0 => Vec::new(),
+            1 => b"\x00bin\xff".to_vec(),
+            2 => b"missing".to_vec(),
+            _ => format!("{letter}{}", self.rng.below(3)).into_bytes(),
+        }
+    }
+
+    fn integer(&mut self, name: &str) -> Vec<u8> {
+        if name.contains("seconds") {
+            return self.span(name.contains("milli"));
+        }
+        let small = match name {
+            "bit" => self.rng.below(2) as i64,
+            "cursor" => 0,
+            "db" | "destination-db" => self.rng.below(4) as i64,
+            "index" if self.words.len() == 1 => self.rng.below(4) as i64,
+            "index1" | "index2" => self.rng.below(4) as i64,
+            "count" | "limit" | "numkeys" | "rank" => self.rng.below(8) as i64 - 2,
+            "offset" if self.rng.chance(8) => return format!("#{}", self.rng.below(9)).into_bytes(),
+            "offset" => self.rng.below(70) as i64 - 1,
+            _ => self.rng.below(14) as i64 - 6,
+        };
+        let n = if self.rng.chance(93) { small.to_string() } else { self.rng.pick(&INTEGERS).to_string() };
+        n.into_bytes()
+    }
+
+    /// A relative deadline that is past, out of range, or too far to come true in this run; no two alike.
+    fn span(&mut self, milliseconds: bool) -> Vec<u8> {
+        let far = 100_000 + self.rng.below(3_000_000) as i64;
+        let far = if milliseconds { far * 1000 + self.rng.below(1000) as i64 } else { far };
+        let text = match self.rng.below(20) {
+            0 => "0".into(),
+            1 => (-far).to_string(),
+            2 => self
+                .rng
+                .pick(&["9223372036854775807", "-9223372036854775808", "9223372036854775", "x", ""])
+                .into(),
+            _ => far.to_string(),
+        };
+        text.into_bytes()
+    }
+
+    /// An absolute deadline, past or after the year 2100.
+    fn deadline(&mut self, milliseconds: bool) -> Vec<u8> {
+        let seconds = match self.rng.below(12) {
+            0 => 1,
+            1 => 1_000_000_000,
+            2 => return self.rng.pick(&["0", "-1", "9223372036854775807", "abc"]).as_bytes().to_vec(),
+            _ => 4_102_444_800 + self.rng.below(50_000_000) as i64,
+        };
+        let n = if milliseconds { seconds * 1000 + self.rng.below(1000) as i64 } else { seconds };
+        n.to_string().into_bytes()
+    }
+
+    fn double(&mut self) -> Vec<u8> {
+        if self.rng.chance(40) {
+            return format!("{}", self.rng.below(2000) as f64 / 8.0 - 100.0).into_bytes();
+        }
+        self.rng.pick(&DOUBLES).as_bytes().to_vec()
+    }
+
+    fn string(&mut self, name: &str, times: usize) -> Vec<u8> {
+        match name {
+            "encoding" => self.rng.pick(&ENCODINGS).as_bytes().to_vec(),
+            "type" => self
+                .rng
+                .pick(&["string", "hash", "list", "set", "zset", "HASH", "nosuch"])
+                .as_bytes()
+                .to_vec(),
+            "field" if times > 20 => format!("f{}", self.rng.below(400)).into_bytes(),
+            "field" => format!("f{}", self.rng.below(8)).into_bytes(),
+            "member" | "element" | "pivot" if times > 20 => format!("m{}", self.rng.below(400)).into_bytes(),
+            "member" | "element" | "pivot" if self.rng.chance(50) => {
+                self.rng.below(8).to_string().into_bytes()
+            }
+            "member" | "element" | "pivot" if self.rng.chance(60) => {
+                format!("m{}", self.rng.below(8)).into_bytes()
+            }
+            "num-matches" | "len" => self.integer("count"),
+            _ => self.value(),
+        }
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        match self.rng.below(12) {
+            0..=4 => (self.rng.below(300) as i64 - 50).to_string().into_bytes(),
+            5 => self.rng.pick(&INTEGERS).as_bytes().to_vec(),
+            6 => self.double(),
+            7 => vec![b'v'; [44, 45, 63, 64, 65, 100, 3000][self.rng.below(7)]],
+            8 => b"\x00\xff\r\n\"bin\"".to_vec(),
+            9 if self.rng.chance(50) => Vec::new(),
+            _ => format!("v{}", self.rng.below(30)).into_bytes(),
+        }
+    }
+}
+
+const PATTERNS: [&str; 12] =
+    ["*", "s*", "h?", "[a-m]*", "[^s]0", "nosuch", "*1", "\\*", "s*->f1", "h*->f1", "#", "m*"];
+
+const INTEGERS: [&str; 22] = [
+    "0",
+    "-0",
+    "+1",
+    "01",
+    " 1",
+    "1 ",
+    "1.0",
+    "1e3",
+    "",
+    "abc",
+    "-1",
+    "127",
+    "128",
+    "-129",
+    "32768",
+    "2147483647",
+    "-2147483649",
+    "4294967296",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "-9223372036854775809",
+];
+
+const DOUBLES: [&str; 20] = [
+    "0",
+    "-0",
+    "1.5",
+    "-0.1",
+    "3.0",
+    "1e10",
+    "1e-7",
+    "1e308",
+    "-1e309",
+    "inf",
+    "-inf",
+    "+inf",
+    "nan",
+    "Infinity",
+    "0x1p3",
+    "abc",
+    "",
+    " 1",
+    "1.7976931348623157e308",
+    "0.30000000000000004",
+];
+
+const ENCODINGS: [&str; 14] =
+    ["u8", "i8", "u1", "i1", "u2", "i16", "u16", "i32", "u32", "u63", "i64", "u64", "i65", "x8"];

@@ -1,0 +1,6 @@
+//! What the transcript tests and the live tools share.
+#![allow(dead_code)] // Each user takes its part.
+
+pub mod case;
+pub mod door;
+pub mod text;
