@@ -15,8 +15,8 @@
 //!
 //! An element larger than a chunk may be gets a chunk of its own, exactly as large as it.
 
-use super::small_list::{self as run, ListRef, Walk};
 use super::size_class;
+use super::small_list::{self as run, ListRef, Walk};
 use std::collections::{VecDeque, vec_deque};
 use std::iter::Rev;
 
@@ -128,6 +128,12 @@ impl Chunk {
         }
     }
 
+    /// Where in the buffer element `k` starts and ends: one walk for both.
+    fn span(&self, k: usize) -> (usize, usize) {
+        let from = self.offset(k);
+        (from, from + run::front(&self.buf[from..self.end]).map_or(0, |(_, size)| size))
+    }
+
     /// The elements from `k` on.
     #[inline]
     fn walk_from(&self, k: usize) -> Walk<'_> {
@@ -224,7 +230,7 @@ impl Chunk {
     /// Replaces element `k`.
     fn replace(&mut self, k: usize, element: &[u8], limit: usize) {
         let size = run::size_of_element(element.len());
-        let (from, to) = (self.offset(k), self.offset(k + 1));
+        let (from, to) = self.span(k);
         let at = self.resize(from, to - from, size, limit);
         run::write(&mut self.buf[at..at + size], element);
         if to - from != size {
@@ -234,7 +240,7 @@ impl Chunk {
 
     /// Removes elements `from..to`.
     fn cut(&mut self, from: usize, to: usize) {
-        let (at, end) = (self.offset(from), self.offset(to));
+        let (at, end) = if to == from + 1 { self.span(from) } else { (self.offset(from), self.offset(to)) };
         self.resize(at, end - at, 0, 0);
         self.count -= (to - from) as u32;
     }
@@ -519,8 +525,8 @@ impl Chunked {
         let (ci, k) = self.locate(index);
         let limit = self.limit.bytes;
         let c = &self.chunks[ci];
-        let old = c.offset(k + 1) - c.offset(k);
-        if c.count == 1 || c.used() - old + run::size_of_element(element.len()) <= limit {
+        let (from, to) = c.span(k);
+        if c.count == 1 || c.used() - (to - from) + run::size_of_element(element.len()) <= limit {
             self.alter(ci, |c| {
                 c.replace(k, element, limit);
                 c.trim((c.used() / 2).max(FIRST));

@@ -49,7 +49,7 @@ impl<'a> IntSetRef<'a> {
     /// Whether `bytes` are an integer set: a width, whole integers, and those in strictly rising order.
     pub fn check(bytes: &[u8]) -> bool {
         let set = IntSetRef { bytes };
-        let whole = set.width() != 0 && bytes.len() > 1 && (bytes.len() - 1) % set.width() == 0;
+        let whole = set.width() != 0 && bytes.len() > 1 && (bytes.len() - 1).is_multiple_of(set.width());
         bytes.is_empty() || whole && set.iter().is_sorted_by(|a, b| a < b)
     }
 
