@@ -17,5 +17,6 @@ mod num;
 pub use bytes::Bytes;
 #[doc(hidden)]
 pub use command::grammar;
-pub use command::Reply;
+pub use command::{Form, Reply};
 pub use error::{Error, Result};
+pub use num::FloatStyle;
