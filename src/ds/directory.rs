@@ -10,6 +10,9 @@
 //! - The prefix is taken from the top down, so that a split replaces a segment by its two halves *in place* in prefix
 //!   order. A walk in prefix order therefore survives every split, which is the whole of the cursor's guarantee.
 //! - Segments never merge. A structure which becomes empty starts afresh; until then an empty segment costs 40 bytes.
+//! - Prefixes are bent a little ([`place`]) so that segments differ in their share of the hashes, by up to a factor of
+//!   two. Equal shares would fill and split all at once, at each doubling of the whole: slack memory would swing by a
+//!   factor of two and splits would come in storms. Bent, some segment is always at each stage of its filling.
 //! - At depth 0 there are no slots at all, so that a small table pays one predictable branch for its directory.
 //! - Hashes which do not spread must not blow up the slots: doubling is refused while the directory has more than
 //!   [`SLOTS_PER_SEGMENT`] slots per segment, and the segment then simply grows.
@@ -31,6 +34,14 @@ const EMPTY_STEPS: usize = 64;
 #[inline]
 pub const fn tag_of(hash: u64) -> u32 {
     (hash & TAG_MASK) as u32
+}
+
+/// The hash's place in the directory, as a fraction of 2^31: x (4 - x) / 3 of its 31 bits below the shard's. The slope
+/// falls from 4/3 to 2/3, and the order of hashes is kept.
+#[inline]
+const fn place(hash: u64) -> u64 {
+    let x = hash << SHARD_BITS >> 33;
+    ((x * ((4 << 31) - x)) >> 31) / 3
 }
 
 struct Segment<S> {
@@ -73,7 +84,7 @@ impl<S> Directory<S> {
         if self.depth == 0 {
             return 0;
         }
-        self.slots[(hash << SHARD_BITS >> (64 - self.depth)) as usize] as usize
+        self.slots[(place(hash) >> (31 - self.depth)) as usize] as usize
     }
 
     #[inline]
@@ -104,13 +115,9 @@ impl<S> Directory<S> {
         self.segments.push(Segment { depth: 0, prefix: 0, body });
     }
 
-    /// The segment in a slot chosen by the number `pick`: each item's chance is then the same, as a shallow segment
-    /// stands in many slots.
-    pub fn pick(&self, pick: u64) -> usize {
-        match self.slots.len() {
-            0 => 0,
-            n => self.slots[(pick % n as u64) as usize] as usize,
-        }
+    /// The segment of a random hash, so that each item's chance is the same whatever the share of its segment.
+    pub fn pick(&self, random: u64) -> usize {
+        self.index(random)
     }
 
     /// Whether the segment at `index` may split: the depth is bounded, and so are the slots per segment.
@@ -123,8 +130,8 @@ impl<S> Directory<S> {
     /// Whether `hash` goes to the upper half when the segment at `index` splits.
     #[inline]
     pub fn splits_up(&self, index: usize) -> impl Fn(u64) -> bool + use<S> {
-        let bit = 63 - SHARD_BITS - self.segments[index].depth;
-        move |hash| hash >> bit & 1 == 1
+        let bit = 30 - self.segments[index].depth;
+        move |hash| place(hash) >> bit & 1 == 1
     }
 
     /// Splits the segment at `index`: what is in it becomes the lower half, `upper` the upper one.

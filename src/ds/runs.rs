@@ -295,6 +295,18 @@ impl<const VALUES: bool> Segment<VALUES> {
         self.len += 1;
     }
 
+    /// Sets the value of a member in place, if it takes as many bytes of the run as the old one.
+    fn overwrite(&mut self, run: usize, i: usize, value: &[u8]) -> bool {
+        let run = &mut self.runs[run];
+        let [key, old] = run.member(i);
+        if old.0 == OUTSIDE || old.1.len() != value.len() {
+            return false;
+        }
+        let at = run.start(i) + key.1.len();
+        run.0[at..at + value.len()].copy_from_slice(value);
+        true
+    }
+
     /// Stores a string too long for a run and answers its number.
     fn outside_of(&mut self, bytes: &[u8], heap: &mut usize) -> Option<[u8; 4]> {
         (bytes.len() > INLINE_MAX).then(|| {
@@ -474,7 +486,7 @@ impl<const VALUES: bool> Runs<VALUES> {
         let at = self.directory.index(hash);
         let Some(segment) = self.directory.at_mut(at) else { return false };
         if let Some((run, i)) = segment.find(hash, key) {
-            if overwrite(segment.value(run, i)) {
+            if overwrite(segment.value(run, i)) && !segment.overwrite(run, i, value) {
                 segment.remove(run, i, &mut self.heap);
                 segment.push(hash, key, value, &mut self.heap);
             }

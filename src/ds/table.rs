@@ -114,8 +114,10 @@ impl<T: Item> Table<T> {
         let whole = std::mem::replace(segment, HashTable::with_capacity(SEGMENT_MAX / 2));
         self.segments_mem -= segment_mem(&whole);
         let mut upper = HashTable::with_capacity(SEGMENT_MAX / 2);
-        for item in whole {
-            let half = if goes_up(rehash(&item)) { &mut upper } else { &mut *segment };
+        // Hashing apart from moving lets the loads of the items overlap.
+        let ups: Vec<bool> = whole.iter().map(|item| goes_up(rehash(item))).collect();
+        for (item, up) in whole.into_iter().zip(ups) {
+            let half = if up { &mut upper } else { &mut *segment };
             half.insert_unique(spread(item.tag()), item, |item| spread(item.tag()));
         }
         self.segments_mem += segment_mem(segment) + segment_mem(&upper);
