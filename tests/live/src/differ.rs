@@ -111,10 +111,9 @@ impl Run {
                 return Ok((!what.is_empty()).then_some(Difference { at, what }));
             }
             let last = at + 1 == steps.len();
-            if last || (at + 1) % CHECK_EVERY == 0 {
-                if let Err(what) = pair.same_state() {
-                    return Ok(Some(Difference { at, what }));
-                }
+            let due = last || (at + 1) % CHECK_EVERY == 0;
+            if due && let Err(what) = pair.same_state() {
+                return Ok(Some(Difference { at, what }));
             }
         }
         Ok(None)
