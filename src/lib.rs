@@ -2,7 +2,9 @@
 #![warn(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod api;
 mod bytes;
+mod clock;
 mod command;
 #[doc(hidden)]
 pub mod digest;
@@ -10,13 +12,25 @@ pub mod digest;
 pub mod ds;
 mod error;
 #[doc(hidden)]
+pub mod keyspace;
+mod limits;
+#[doc(hidden)]
 pub mod line;
 mod longdouble;
 mod num;
+mod ops;
+mod rng;
+mod sync;
+#[doc(hidden)]
+pub mod value;
 
+pub use api::{Builder, Open, Scope, Shared, Store, Transaction, Ttl};
 pub use bytes::Bytes;
+pub use clock::Clock;
 #[doc(hidden)]
 pub use command::grammar;
-pub use command::{Form, Reply};
+pub use command::{Form, Protocol, Reply, Session};
 pub use error::{Error, Result};
+pub use limits::Profile;
 pub use num::FloatStyle;
+pub use value::Kind;

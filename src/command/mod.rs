@@ -1,8 +1,52 @@
 //! Floor 4, the text door: rows, argument parsing, replies, sessions.
+#![allow(missing_docs)]
 
+mod args;
 pub mod grammar;
 mod print;
 mod reply;
+pub mod row;
+mod session;
+
+mod connection;
+mod string;
+mod transactions;
 
 pub use print::Form;
 pub use reply::Reply;
+pub use row::Row;
+pub use session::{Protocol, Session};
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// Every group's rows: the one list of commands.
+const GROUPS: &[&[Row]] = &[string::ROWS, connection::ROWS, transactions::ROWS];
+
+/// All rows, containers' subcommands not among them (see [`Row::subcommands`]).
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    GROUPS.iter().copied().flatten()
+}
+
+/// The row of a command by its name, in any case.
+pub fn find(name: &[u8]) -> Option<&'static Row> {
+    static BY_NAME: OnceLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> = OnceLock::new();
+    let by_name = BY_NAME.get_or_init(|| {
+        // The names are ours, so a fixed hasher will do.
+        let mut by_name = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
+        by_name.extend(rows().map(|row| (row.name.as_bytes(), row)));
+        by_name
+    });
+    let mut upper = [0; 32];
+    let upper = upper.get_mut(..name.len())?;
+    upper.copy_from_slice(name);
+    upper.make_ascii_uppercase();
+    by_name.get(&*upper).copied()
+}
+
+/// A container's subcommand by its name, in any case.
+pub fn find_sub(container: &Row, name: &[u8]) -> Option<&'static Row> {
+    container.subcommands().iter().find(|row| {
+        row.name.split_once('|').is_some_and(|(_, sub)| sub.as_bytes().eq_ignore_ascii_case(name))
+    })
+}

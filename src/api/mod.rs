@@ -1,0 +1,15 @@
+//! Floor 4, the plain Rust face: a store's methods, named as the Redis commands.
+//!
+//! A method is one definition for two scopes: a shared handle (locks, runs, releases) and an open transaction (runs
+//! under what is already held). [`Scope`] is the seam.
+
+mod builder;
+mod generic;
+mod store;
+mod string;
+mod transaction;
+
+pub use builder::Builder;
+pub use generic::Ttl;
+pub use store::{Scope, Shared, Store};
+pub use transaction::{Open, Transaction};

@@ -1,0 +1,185 @@
+//! The store handle and its scopes.
+
+use super::Builder;
+use crate::command::{Reply, Session};
+use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
+use crate::sync;
+use crate::{Bytes, Result};
+use std::sync::Arc;
+
+/// A handle on a store: cheap to clone, `Send + Sync`, with a method for each Redis command that makes sense as a
+/// call. All clones share the data; [`Store::db`] gives a handle on another of its databases.
+///
+/// `Store` (that is, `Store<Shared>`) takes locks for each call. Inside [`Store::transaction`] the same methods
+/// stand on [`Transaction`](crate::Transaction).
+///
+/// ```
+/// let store = larder::Store::new();
+/// store.set("greeting", "hello")?;
+/// assert_eq!(store.get("greeting")?.unwrap(), "hello");
+/// # Ok::<(), larder::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Store<S: Scope = Shared> {
+    pub(super) scope: S,
+}
+
+/// Where a method runs: on a shared handle or in an open transaction. Sealed.
+pub trait Scope: sealed::Runs {}
+
+/// The scope of an ordinary handle: each call locks what it needs.
+#[derive(Clone)]
+pub struct Shared {
+    pub(crate) keyspace: Arc<Keyspace>,
+    pub(crate) db: usize,
+}
+
+pub(crate) mod sealed {
+    use super::*;
+
+    /// The one thing a scope does.
+    pub trait Runs {
+        /// What is shared by all handles of the store.
+        fn keyspace(&self) -> &Keyspace;
+        /// Runs `body` over these keys.
+        fn run<R>(
+            &self,
+            lock: Lock<'_>,
+            access: Access,
+            body: impl FnOnce(&mut Work<'_>) -> Result<R>,
+        ) -> Result<R>;
+    }
+}
+
+impl sealed::Runs for Shared {
+    #[inline]
+    fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
+    #[inline]
+    fn run<R>(
+        &self,
+        lock: Lock<'_>,
+        access: Access,
+        body: impl FnOnce(&mut Work<'_>) -> Result<R>,
+    ) -> Result<R> {
+        sync::check_outside_body()?;
+        let mut work = Work::begin(&self.keyspace, self.db, lock, access);
+        let answer = body(&mut work);
+        work.commit();
+        answer
+    }
+}
+
+impl Scope for Shared {}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store::new()
+    }
+}
+
+impl Store {
+    /// A store in memory with the default settings; nothing else is needed.
+    pub fn new() -> Store {
+        Builder::default().make()
+    }
+
+    /// A store with settings of its own.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The same store on another database. Commands on a database the store does not have answer an error.
+    pub fn db(&self, db: usize) -> Store {
+        Store { scope: Shared { keyspace: Arc::clone(&self.scope.keyspace), db } }
+    }
+
+    /// A session: what a connection is to a server (SELECT, MULTI, WATCH and RESP version live there).
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// Runs one command given as words, with the reply in RESP3 kinds. Redis's errors are [`Reply::Error`]; an
+    /// `Err` means that the store itself failed.
+    ///
+    /// ```
+    /// # let store = larder::Store::new();
+    /// let reply = store.execute(["SET", "k", "v"])?;
+    /// assert_eq!(reply, larder::Reply::OK);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn execute<A: AsRef<[u8]>>(&self, args: impl IntoIterator<Item = A>) -> Result<Reply> {
+        self.session().execute(args)
+    }
+
+    /// Removes what has expired, as the background reaper does. Only needed with `.background(false)`.
+    pub fn tick(&self) {
+        if sync::check_outside_body().is_ok() {
+            self.scope.keyspace.reap();
+        }
+    }
+
+    /// Bytes that all keys and values take, as the allocator is taken to hand them out.
+    pub fn memory_used(&self) -> usize {
+        if sync::check_outside_body().is_ok() { self.scope.keyspace.memory_used() } else { 0 }
+    }
+
+    /// The engine below, for tests, benches and adapters of this repository.
+    #[doc(hidden)]
+    pub fn keyspace(&self) -> &Arc<Keyspace> {
+        &self.scope.keyspace
+    }
+
+    /// The database of this handle.
+    pub(crate) fn db_index(&self) -> usize {
+        self.scope.db
+    }
+}
+
+impl<S: Scope> Store<S> {
+    /// Runs `body` over one key, shared with other readers.
+    #[inline]
+    pub(super) fn read<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        body: impl FnOnce(&mut Work<'_>, &Key<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let key = self.scope.keyspace().key(key.as_ref());
+        self.scope.run(Lock::One(key), Access::Read, |work| body(work, &key))
+    }
+
+    /// Runs `body` over one key, alone.
+    #[inline]
+    pub(super) fn write<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        body: impl FnOnce(&mut Work<'_>, &Key<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let key = self.scope.keyspace().key(key.as_ref());
+        self.scope.run(Lock::One(key), Access::Write, |work| body(work, &key))
+    }
+
+    /// Runs `body` over several keys.
+    pub(super) fn over<R>(
+        &self,
+        keys: &[&[u8]],
+        access: Access,
+        body: impl FnOnce(&mut Work<'_>, &[Key<'_>]) -> Result<R>,
+    ) -> Result<R> {
+        let keyspace = self.scope.keyspace();
+        let keys: Vec<Key<'_>> = keys.iter().map(|bytes| keyspace.key(bytes)).collect();
+        self.scope.run(Lock::Many(&keys), access, |work| body(work, &keys))
+    }
+}
+
+/// Drains an iterator of keys or members before any lock is taken: iterators and `as_ref` are user code.
+pub(super) fn drain<A: AsRef<[u8]>>(items: impl IntoIterator<Item = A>) -> Vec<Bytes> {
+    items.into_iter().map(|item| Bytes::from(item.as_ref())).collect()
+}
+
+/// The drained items as slices.
+pub(super) fn slices(items: &[Bytes]) -> Vec<&[u8]> {
+    items.iter().map(|item| &**item).collect()
+}

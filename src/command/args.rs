@@ -1,0 +1,129 @@
+//! A command's words, and how handlers read them.
+
+use super::row::Row;
+use crate::keyspace::{Key, Work};
+use crate::num;
+use crate::{Error, Result};
+use std::ops::Index;
+
+/// The words of one command, its name included.
+pub struct Args<'a> {
+    /// All words.
+    pub words: &'a [&'a [u8]],
+    /// The row that was found for them.
+    pub row: &'static Row,
+    /// Whether the answer goes to a session that speaks RESP3 (where some replies nest differently).
+    pub resp3: bool,
+}
+
+impl<'a> Index<usize> for Args<'a> {
+    type Output = [u8];
+    fn index(&self, at: usize) -> &[u8] {
+        self.words[at]
+    }
+}
+
+impl<'a> Args<'a> {
+    /// How many words, the name included.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The words from `at` on.
+    pub fn rest(&self, at: usize) -> &'a [&'a [u8]] {
+        self.words.get(at..).unwrap_or(&[])
+    }
+
+    /// The key at word `at`.
+    #[inline]
+    pub fn key(&self, work: &Work<'_>, at: usize) -> Key<'a> {
+        work.key(self.words[at])
+    }
+
+    /// The keys in these words.
+    pub fn keys(&self, work: &Work<'_>, words: &[&'a [u8]]) -> Vec<Key<'a>> {
+        words.iter().map(|word| work.key(word)).collect()
+    }
+
+    /// The integer at word `at`; Redis's usual error if it is none.
+    pub fn int(&self, at: usize) -> Result<i64> {
+        num::parse_i64(self.words[at]).ok_or(Error::NotAnInteger)
+    }
+
+    /// The floating point number at word `at`; Redis's usual error if it is none.
+    pub fn float(&self, at: usize) -> Result<f64> {
+        num::parse_f64(self.words[at]).ok_or(Error::NotAFloat)
+    }
+
+    /// Whether word `at` is this keyword, in any case.
+    pub fn is(&self, at: usize, keyword: &str) -> bool {
+        self.words.get(at).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
+    }
+
+    /// Reads options from word `at` on.
+    pub fn options(&self, at: usize) -> Options<'a> {
+        Options { words: self.words, at }
+    }
+
+    /// The arity error of this command.
+    pub fn arity_error(&self) -> Error {
+        Error::Arity(self.row.name.to_ascii_lowercase())
+    }
+}
+
+/// A cursor over option words.
+pub struct Options<'a> {
+    words: &'a [&'a [u8]],
+    at: usize,
+}
+
+impl<'a> Options<'a> {
+    /// No word is left.
+    pub fn is_done(&self) -> bool {
+        self.at >= self.words.len()
+    }
+
+    /// How many words are left.
+    pub fn left(&self) -> usize {
+        self.words.len().saturating_sub(self.at)
+    }
+
+    /// The word about to be read.
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.words.get(self.at).copied()
+    }
+
+    /// The index of the word about to be read.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Reads this keyword if it is the next word.
+    pub fn take(&mut self, keyword: &str) -> bool {
+        let hit = self.peek().is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()));
+        self.at += usize::from(hit);
+        hit
+    }
+
+    /// Reads this keyword if it is the next word and `more` words follow it.
+    pub fn take_with(&mut self, keyword: &str, more: usize) -> bool {
+        self.left() > more && self.take(keyword)
+    }
+
+    /// Reads any word; a syntax error if none is left.
+    pub fn word(&mut self) -> Result<&'a [u8]> {
+        let word = self.peek().ok_or(Error::Syntax)?;
+        self.at += 1;
+        Ok(word)
+    }
+
+    /// Reads an integer.
+    pub fn int(&mut self) -> Result<i64> {
+        num::parse_i64(self.word()?).ok_or(Error::NotAnInteger)
+    }
+
+    /// Fails with a syntax error if a word is left.
+    pub fn end(&self) -> Result<()> {
+        if self.is_done() { Ok(()) } else { Err(Error::Syntax) }
+    }
+}

@@ -1,0 +1,303 @@
+//! A session: what a connection is to a server. SELECT, MULTI, WATCH and the RESP version live here.
+
+use super::args::Args;
+use super::row::{Hold, Row, Run};
+use super::{Reply, find, find_sub};
+use crate::keyspace::watch::Flag;
+use crate::keyspace::{Access, Key, Lock, Work};
+use crate::sync;
+use crate::{Bytes, Error, Result, Store};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+/// The RESP version a session speaks: which kinds of reply it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Maps, sets, doubles and booleans come as arrays, strings and integers.
+    Resp2,
+    /// All kinds of [`Reply`].
+    Resp3,
+}
+
+/// A session on a store, from [`Store::session`](crate::Store::session). Not shared: each user opens its own.
+///
+/// ```
+/// let store = larder::Store::new();
+/// let mut session = store.session();
+/// session.execute(["MULTI"])?;
+/// session.execute(["INCR", "n"])?;
+/// assert_eq!(session.execute(["EXEC"])?, larder::Reply::Array(vec![larder::Reply::Integer(1)]));
+/// # Ok::<(), larder::Error>(())
+/// ```
+pub struct Session {
+    pub(super) store: Store,
+    pub(super) db: usize,
+    pub(super) protocol: Protocol,
+    pub(super) name: Bytes,
+    pub(super) multi: Option<Queue>,
+    watching: Watching,
+}
+
+/// What MULTI has gathered.
+#[derive(Default)]
+pub(super) struct Queue {
+    commands: Vec<(&'static Row, Vec<Bytes>)>,
+    /// A command could not be queued: EXEC will abort.
+    failed: bool,
+}
+
+#[derive(Default)]
+struct Watching {
+    dirty: Flag,
+    keys: Vec<(usize, Bytes)>,
+}
+
+impl Session {
+    pub(crate) fn new(store: Store) -> Session {
+        let db = store.db_index();
+        let watching = Watching::default();
+        Session { store, db, protocol: Protocol::Resp3, name: Bytes::new(), multi: None, watching }
+    }
+
+    /// The RESP version whose kinds of reply the session answers in; RESP3 to begin with. HELLO changes it too.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// The selected database.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// Whether MULTI is open.
+    pub fn in_multi(&self) -> bool {
+        self.multi.is_some()
+    }
+
+    /// Runs one command. Redis's errors are [`Reply::Error`]; an `Err` means that the store itself failed.
+    pub fn execute<A: AsRef<[u8]>>(&mut self, args: impl IntoIterator<Item = A>) -> Result<Reply> {
+        let args: Vec<A> = args.into_iter().collect();
+        let words: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
+        self.execute_words(&words)
+    }
+
+    /// The same with the words as slices.
+    pub fn execute_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
+        sync::check_outside_body()?;
+        self.store.keyspace().commands.fetch_add(1, Relaxed);
+        let reply = match self.resolve(words) {
+            Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
+            Ok(row) => self.run(row, words),
+            Err(error) => {
+                self.fail_queue();
+                Err(error)
+            }
+        };
+        match reply {
+            Ok(reply) => Ok(self.shape(reply)),
+            Err(error @ Error::Reentrant) => Err(error),
+            Err(error) => Ok(Reply::Error(error)),
+        }
+    }
+
+    fn shape(&self, reply: Reply) -> Reply {
+        if self.protocol == Protocol::Resp2 { reply.into_resp2() } else { reply }
+    }
+
+    /// Finds the row and checks the number of words.
+    pub(super) fn resolve(&self, words: &[&[u8]]) -> Result<&'static Row> {
+        let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
+        let profile = self.store.keyspace().rules.profile;
+        let known = |row: &&Row| profile.has((row.since.0, row.since.1));
+        let row = find(name).filter(known).ok_or_else(|| unknown_command(words))?;
+        let Run::Container(_) = row.run else { return check_arity(row, words) };
+        if words.len() < 2 {
+            return check_arity(row, words);
+        }
+        let sub = find_sub(row, words[1]).filter(known);
+        check_arity(sub.ok_or_else(|| unknown_subcommand(row, words[1]))?, words)
+    }
+
+    fn enqueue(&mut self, row: &'static Row, words: &[&[u8]]) -> Reply {
+        if row.flags.has(super::row::NO_MULTI) {
+            self.fail_queue();
+            return Reply::Error(Error::text("ERR Command not allowed inside a transaction"));
+        }
+        if let Some(queue) = &mut self.multi {
+            queue.commands.push((row, words.iter().map(|word| Bytes::from(*word)).collect()));
+        }
+        Reply::Simple("QUEUED".into())
+    }
+
+    fn fail_queue(&mut self) {
+        if let Some(queue) = &mut self.multi {
+            queue.failed = true;
+        }
+    }
+
+    fn args<'a>(&self, row: &'static Row, words: &'a [&'a [u8]]) -> Args<'a> {
+        Args { words, row, resp3: self.protocol == Protocol::Resp3 }
+    }
+
+    /// Runs a command by itself.
+    fn run(&mut self, row: &'static Row, words: &[&[u8]]) -> Result<Reply> {
+        let args = self.args(row, words);
+        let handler = match row.run {
+            Run::Session(handler) => return handler(self, &args),
+            Run::Work(handler) => handler,
+            Run::Container(_) => return Err(args.arity_error()),
+        };
+        let keyspace = self.store.keyspace();
+        let access = if row.writes() { Access::Write } else { Access::Read };
+        let keys: Vec<Key<'_>>;
+        let lock = match row.hold {
+            Hold::All => Lock::All,
+            Hold::Walk => Lock::Walk,
+            Hold::Keys => {
+                // Words whose count of keys is off name none: the handler says what is wrong before it looks at any.
+                let indices = row.key_indices(words).unwrap_or_default();
+                keys = indices.into_iter().map(|at| keyspace.key(words[at])).collect();
+                if let [key] = keys[..] { Lock::One(key) } else { Lock::Many(&keys) }
+            }
+        };
+        let mut work = Work::begin(keyspace, self.db, lock, access);
+        let reply = handler(&mut work, &args);
+        work.commit();
+        reply
+    }
+
+    // ---- MULTI, EXEC, WATCH: called by their handlers in `transactions`
+
+    /// Runs the queue as one unit, unless a watched key was touched or a command could not be queued.
+    pub(super) fn exec(&mut self) -> Result<Reply> {
+        let queue = self.multi.take().ok_or_else(|| Error::text("ERR EXEC without MULTI"))?;
+        let watching = std::mem::take(&mut self.watching);
+        if queue.failed {
+            self.unwatch_all(watching)?;
+            return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
+        }
+        let store = self.store.clone();
+        let keyspace = store.keyspace();
+        let keys = watching.keys.iter().map(|(_, bytes)| keyspace.key(bytes)).collect();
+        let keys =
+            queue.commands.iter().try_fold(keys, |keys, (row, words)| queued_keys(&store, row, words, keys));
+        let lock = keys.as_ref().map_or(Lock::All, |keys| Lock::Many(keys));
+        let mut work = Work::begin(keyspace, self.db, lock, Access::Write);
+        for (db, bytes) in &watching.keys {
+            let key = work.key(bytes);
+            work.on_db(*db, |w| w.settle(&key).and_then(|_| w.unwatch(&key, &watching.dirty)))?;
+        }
+        if watching.dirty.load(SeqCst) {
+            work.commit();
+            return Ok(Reply::NullArray);
+        }
+        let replies =
+            queue.commands.iter().map(|(row, words)| self.run_queued(&mut work, row, words)).collect();
+        work.commit();
+        Ok(Reply::Array(replies))
+    }
+
+    fn run_queued(&mut self, work: &mut Work<'_>, row: &'static Row, words: &[Bytes]) -> Reply {
+        let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+        let args = self.args(row, &words);
+        work.db = self.db;
+        let reply = match row.run {
+            Run::Work(handler) => handler(work, &args),
+            Run::Session(handler) => handler(self, &args),
+            Run::Container(_) => Err(args.arity_error()),
+        };
+        self.shape(reply.unwrap_or_else(Reply::Error))
+    }
+
+    /// Forgets the queue and the watched keys.
+    pub(super) fn discard(&mut self) -> Result<Reply> {
+        if self.multi.take().is_none() {
+            return Err(Error::text("ERR DISCARD without MULTI"));
+        }
+        self.unwatch()
+    }
+
+    /// Watches keys of the selected database.
+    pub(super) fn watch(&mut self, keys: &[&[u8]]) -> Result<Reply> {
+        let (store, db) = (self.store.clone(), self.db);
+        for bytes in keys {
+            let key = store.keyspace().key(bytes);
+            let mut work = Work::begin(store.keyspace(), db, Lock::One(key), Access::Write);
+            // A key that has expired already is watched as the missing key it is.
+            let watched = work.settle(&key).and_then(|_| work.watch(&key, &self.watching.dirty));
+            work.commit();
+            watched?;
+            self.watching.keys.push((db, Bytes::from(*bytes)));
+        }
+        Ok(Reply::OK)
+    }
+
+    /// Forgets the watched keys.
+    pub(super) fn unwatch(&mut self) -> Result<Reply> {
+        let watching = std::mem::take(&mut self.watching);
+        self.unwatch_all(watching)?;
+        Ok(Reply::OK)
+    }
+
+    fn unwatch_all(&self, watching: Watching) -> Result<()> {
+        sync::check_outside_body()?;
+        let keyspace = self.store.keyspace();
+        for (db, bytes) in &watching.keys {
+            let key = keyspace.key(bytes);
+            let mut work = Work::begin(keyspace, *db, Lock::One(key), Access::Write);
+            let done = work.unwatch(&key, &watching.dirty);
+            work.commit();
+            done?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Inside a body nothing can be locked; the flags' dead ends are then swept by the next WATCH of the keys.
+        let watching = std::mem::take(&mut self.watching);
+        let _ = self.unwatch_all(watching);
+    }
+}
+
+/// Adds a queued command's keys; `None` once a command needs every shard.
+fn queued_keys<'w>(
+    store: &Store,
+    row: &Row,
+    words: &'w [Bytes],
+    mut keys: Vec<Key<'w>>,
+) -> Option<Vec<Key<'w>>> {
+    if row.hold != Hold::Keys {
+        return None;
+    }
+    let slices: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+    let indices = row.key_indices(&slices).unwrap_or_default();
+    keys.extend(indices.into_iter().map(|at| store.keyspace().key(&words[at])));
+    Some(keys)
+}
+
+fn check_arity(row: &'static Row, words: &[&[u8]]) -> Result<&'static Row> {
+    if row.takes(words.len()) { Ok(row) } else { Err(Error::Arity(row.name.to_ascii_lowercase())) }
+}
+
+/// Text of a word in an error: at most 128 bytes of it, line ends as spaces.
+fn shown(word: &[u8]) -> String {
+    let cut = &word[..word.len().min(128)];
+    String::from_utf8_lossy(cut).replace(['\r', '\n'], " ")
+}
+
+fn unknown_command(words: &[&[u8]]) -> Error {
+    let mut args = String::new();
+    for word in &words[1..] {
+        if args.len() >= 128 {
+            break;
+        }
+        let room = 128 - args.len();
+        args.push_str(&format!("'{}' ", shown(&word[..word.len().min(room)])));
+    }
+    Error::owned(format!("ERR unknown command '{}', with args beginning with: {args}", shown(words[0])))
+}
+
+fn unknown_subcommand(row: &Row, name: &[u8]) -> Error {
+    Error::owned(format!("ERR unknown subcommand '{}'. Try {} HELP.", shown(name), row.name))
+}

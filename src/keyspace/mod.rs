@@ -1,0 +1,271 @@
+//! Floor 2: shards, entries, units of work, expiry, watch. It knows values as types with forms, and no commands.
+#![allow(missing_docs)]
+
+pub mod effect;
+pub mod entry;
+mod reaper;
+pub mod shard;
+mod undo;
+pub mod watch;
+mod work;
+
+pub use effect::{Effect, Unit};
+pub use work::{Expiry, Place, Taken, Work};
+
+use crate::clock::{Clock, Tick};
+use crate::limits::Rules;
+use crate::rng::Rng;
+use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crossbeam_skiplist::SkipSet;
+use shard::{Shard, Space};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+
+/// The optional ordered key index of one database: a concurrent ordered set of its keys.
+pub type KeyIndex = SkipSet<Box<[u8]>>;
+
+/// The most shards a store can have: ten bits of the hash are theirs.
+pub const MAX_SHARDS: usize = 1024;
+
+/// A key with its hash, made by [`Keyspace::key`].
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'k> {
+    pub bytes: &'k [u8],
+    pub hash: u64,
+}
+
+/// Whether a unit of work takes its shards shared or alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// What a unit of work holds.
+#[derive(Clone, Copy)]
+pub enum Lock<'k> {
+    /// One key's shard.
+    One(Key<'k>),
+    /// These keys' shards, taken in index order.
+    Many(&'k [Key<'k>]),
+    /// Every shard.
+    All,
+    /// No shard at first: each is taken for as long as it is looked at.
+    Walk,
+}
+
+/// One shard beside others: padded so that two locks never share a cache line (or a pair of prefetched ones).
+#[repr(align(128))]
+struct Cell {
+    /// The earliest deadline of the shard, or `u64::MAX`: read without the lock.
+    next_due: AtomicU64,
+    lock: RwLock<Shard>,
+}
+
+/// A guard of one shard.
+pub enum Guard<'s> {
+    Read(RwLockReadGuard<'s, Shard>),
+    Write(RwLockWriteGuard<'s, Shard>),
+}
+
+impl Guard<'_> {
+    #[inline]
+    fn shard(&self) -> &Shard {
+        match self {
+            Guard::Read(guard) => guard,
+            Guard::Write(guard) => guard,
+        }
+    }
+}
+
+/// Everything the handles of one store share.
+pub struct Keyspace {
+    cells: Box<[Cell]>,
+    shard_bits: u32,
+    pub databases: usize,
+    pub clock: Clock,
+    pub rng: Rng,
+    pub rules: Rules,
+    /// Whether the reaper thread may work for this store.
+    pub background: bool,
+    /// Whether reads treat expired keys as absent and removals happen (DEBUG SET-ACTIVE-EXPIRE switches the latter).
+    pub active_expire: AtomicBool,
+    /// The ordered key indexes by database, if they are kept.
+    indexes: Option<Mutex<Vec<Arc<KeyIndex>>>>,
+    /// Whether effects are gathered.
+    recording: AtomicBool,
+    effects: Mutex<Vec<Unit>>,
+    /// Whether the reaper knows this store.
+    reaped: AtomicBool,
+    pub commands: AtomicU64,
+    pub started_ms: u64,
+    /// Itself, for the reaper's list.
+    me: Weak<Keyspace>,
+}
+
+/// What a store is made from.
+pub struct Settings {
+    pub shards: usize,
+    pub databases: usize,
+    pub clock: Clock,
+    pub seed: u64,
+    pub rules: Rules,
+    pub background: bool,
+    pub ordered_keys: bool,
+}
+
+impl Keyspace {
+    /// A new keyspace; `shards` must be a power of two up to [`MAX_SHARDS`].
+    pub fn new(settings: Settings) -> Arc<Keyspace> {
+        let cell = || Cell { next_due: AtomicU64::new(u64::MAX), lock: RwLock::new(Shard::default()) };
+        let started_ms = settings.clock.now_ms();
+        let keyspace = Arc::new_cyclic(|me| Keyspace {
+            me: me.clone(),
+            cells: (0..settings.shards).map(|_| cell()).collect(),
+            shard_bits: settings.shards.trailing_zeros(),
+            databases: settings.databases,
+            clock: settings.clock,
+            rng: Rng::new(settings.seed),
+            rules: settings.rules,
+            background: settings.background,
+            active_expire: AtomicBool::new(true),
+            indexes: settings.ordered_keys.then(|| Mutex::new(Vec::new())),
+            recording: AtomicBool::new(false),
+            effects: Mutex::new(Vec::new()),
+            reaped: AtomicBool::new(false),
+            commands: AtomicU64::new(0),
+            started_ms,
+        });
+        if keyspace.indexes.is_some() {
+            keyspace.make_indexes();
+        }
+        if keyspace.background {
+            keyspace.clock.listen(keyspace.me.clone() as Weak<dyn Tick>);
+        }
+        keyspace
+    }
+
+    /// A key and its hash.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key { bytes, hash: self.rules.hasher.hash_one(bytes) }
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Which shard a hash belongs to: its top bits say.
+    #[inline]
+    pub fn shard_of(&self, hash: u64) -> usize {
+        (hash >> 32 >> (32 - self.shard_bits)) as usize
+    }
+
+    #[inline]
+    fn lock(&self, shard: usize, access: Access) -> Guard<'_> {
+        match access {
+            Access::Read => Guard::Read(self.cells[shard].lock.read()),
+            Access::Write => Guard::Write(self.cells[shard].lock.write()),
+        }
+    }
+
+    /// Gives every shard its share of the ordered key indexes, fresh ones.
+    fn make_indexes(&self) {
+        let Some(indexes) = &self.indexes else { return };
+        let mut indexes = indexes.lock();
+        indexes.clear();
+        indexes.resize_with(self.databases, Arc::default);
+        for cell in &self.cells {
+            let mut shard = cell.lock.write();
+            for (db, index) in indexes.iter().enumerate() {
+                shard.make_space(db).index = Some(Arc::clone(index));
+            }
+        }
+    }
+
+    /// The ordered key index of a database, if it is kept.
+    pub fn index(&self, db: usize) -> Option<Arc<KeyIndex>> {
+        self.indexes.as_ref().and_then(|indexes| indexes.lock().get(db).cloned())
+    }
+
+    /// Whether ordered key indexes are kept.
+    pub fn ordered(&self) -> bool {
+        self.indexes.is_some()
+    }
+
+    /// Starts or stops gathering effects.
+    pub fn record_effects(&self, on: bool) {
+        self.recording.store(on, Relaxed);
+    }
+
+    /// Takes the effects gathered so far, in lock order.
+    pub fn take_effects(&self) -> Vec<Unit> {
+        std::mem::take(&mut self.effects.lock())
+    }
+
+    /// Bytes held by all keys, by the size-class model.
+    pub fn memory_used(&self) -> usize {
+        self.each_space(|_, space| space.mem())
+    }
+
+    /// The same from scratch: what the counters must equal.
+    pub fn memory_recount(&self) -> usize {
+        self.each_space(|_, space| space.recount())
+    }
+
+    /// Sums over all spaces, one shard locked at a time. Must not be called under guards.
+    pub fn each_space(&self, measure: impl Fn(usize, &Space) -> usize) -> usize {
+        let of_shard = |cell: &Cell| cell.lock.read().spaces().map(|(db, s)| measure(db, s)).sum::<usize>();
+        self.cells.iter().map(of_shard).sum()
+    }
+
+    /// Sums one of the counters over the shards.
+    pub fn stat(&self, pick: impl Fn(&shard::Stats) -> &AtomicU64) -> u64 {
+        self.cells.iter().map(|cell| pick(&cell.lock.read().stats).load(Relaxed)).sum()
+    }
+
+    /// The earliest deadline there is, or `u64::MAX`.
+    fn next_due(&self) -> u64 {
+        self.cells.iter().map(|cell| cell.next_due.load(Relaxed)).min().unwrap_or(u64::MAX)
+    }
+
+    /// Removes what has expired, in slices so that no lock is held for long. Answers the next deadline.
+    pub fn reap(&self) -> u64 {
+        /// Keys removed for each hold of a shard's lock.
+        const SLICE: usize = 64;
+        let now = self.clock.now_ms();
+        if !self.active_expire.load(Relaxed) {
+            return u64::MAX;
+        }
+        for shard in 0..self.cells.len() {
+            while self.cells[shard].next_due.load(Relaxed) <= now {
+                let mut work = Work::of_shard(self, shard);
+                let done = work.expire_slice(shard, now, SLICE);
+                work.commit();
+                if done < SLICE {
+                    break;
+                }
+            }
+        }
+        self.next_due()
+    }
+
+    /// Notes a deadline of a shard, and wakes the reaper if it is the earliest now.
+    fn due(&self, shard: usize, at: u64) {
+        let cell = &self.cells[shard];
+        if at >= cell.next_due.load(Relaxed) {
+            return;
+        }
+        cell.next_due.store(at, Relaxed);
+        if self.background && !self.clock.is_manual() {
+            reaper::expect(&self.me, at, &self.reaped);
+        }
+    }
+}
+
+impl Tick for Keyspace {
+    fn tick(&self) {
+        self.reap();
+    }
+}

@@ -1,0 +1,98 @@
+//! The reaper: one thread for the whole process that removes expired keys of all stores on the system's clock and
+//! frees huge values off their caller's path. It starts with the first key that has a deadline (or the first huge
+//! value freed) in a store with background work on, sleeps until the next deadline, and lives as long as the process.
+
+use super::Keyspace;
+use super::shard::Space;
+use crate::clock::Clock;
+use crate::sync::{Condvar, Mutex};
+use crate::value::Value;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+/// Something to free: dropping it does the work.
+#[allow(dead_code)]
+pub enum Garbage {
+    Value(Box<Value>),
+    Space(Box<Space>),
+}
+
+struct State {
+    running: bool,
+    stores: Vec<Weak<Keyspace>>,
+    /// When to wake at the latest, in milliseconds since 1970.
+    wake_at: u64,
+    garbage: Vec<Garbage>,
+}
+
+static STATE: Mutex<State> =
+    Mutex::new(State { running: false, stores: Vec::new(), wake_at: u64::MAX, garbage: Vec::new() });
+static NEWS: Condvar = Condvar::new();
+
+/// Two rounds are at least this far apart.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Has the reaper visit a store at `at`. Called under a shard's guard: takes no lock but the reaper's own.
+pub fn expect(store: &Weak<Keyspace>, at: u64, known: &AtomicBool) {
+    let mut state = STATE.lock();
+    if !known.swap(true, SeqCst) {
+        state.stores.retain(|s| s.strong_count() > 0);
+        state.stores.push(Weak::clone(store));
+    }
+    if at < state.wake_at {
+        state.wake_at = at;
+        NEWS.notify_one();
+    }
+    state.start();
+}
+
+/// Has the reaper free something.
+pub fn dispose(garbage: Vec<Garbage>) {
+    let mut state = STATE.lock();
+    state.garbage.extend(garbage);
+    NEWS.notify_one();
+    state.start();
+}
+
+impl State {
+    /// Starts the thread if it does not run. Where none can be had, expiry stays lazy and garbage dies here.
+    fn start(&mut self) {
+        if !self.running {
+            self.running = std::thread::Builder::new().name("larder-reaper".into()).spawn(run).is_ok();
+        }
+        if !self.running {
+            self.garbage.clear();
+        }
+    }
+}
+
+fn run() {
+    loop {
+        let (stores, garbage) = {
+            let mut state = STATE.lock();
+            state.wake_at = u64::MAX;
+            let alive: Vec<_> = state.stores.iter().filter_map(Weak::upgrade).collect();
+            (alive, std::mem::take(&mut state.garbage))
+        };
+        drop(garbage);
+        let next = stores.iter().map(|store| store.reap()).min().unwrap_or(u64::MAX);
+        drop(stores);
+        std::thread::sleep(PAUSE);
+        sleep_until(next);
+    }
+}
+
+fn sleep_until(next: u64) {
+    let mut state = STATE.lock();
+    state.wake_at = state.wake_at.min(next);
+    while state.garbage.is_empty() {
+        let now = Clock::system().now_ms();
+        if state.wake_at <= now {
+            return;
+        }
+        // A day at most, so that a clock set forward is noticed some time.
+        let left = Duration::from_millis((state.wake_at - now).min(86_400_000));
+        NEWS.wait_for(&mut state, left);
+    }
+}

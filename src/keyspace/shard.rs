@@ -1,0 +1,99 @@
+//! A shard: one lock's worth of keys, for all databases.
+
+use super::KeyIndex;
+use super::entry::Entry;
+use super::watch::Watches;
+use crate::ds::deadlines::Deadlines;
+use crate::ds::table::Table;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// One database's part of a shard.
+#[derive(Default)]
+pub struct Space {
+    pub table: Table<Entry>,
+    /// Every key with a deadline, in order of deadline.
+    pub deadlines: Deadlines,
+    /// The ordered key index, if the store keeps one; shared by the shards, per database.
+    pub index: Option<Arc<KeyIndex>>,
+    /// Bytes of the entries, kept up to date by every change.
+    pub entries_mem: usize,
+}
+
+impl Space {
+    /// Bytes this space holds, by the size-class model.
+    pub fn mem(&self) -> usize {
+        self.entries_mem + self.table.mem() + self.deadlines.mem()
+    }
+
+    /// The same from scratch.
+    pub fn recount(&self) -> usize {
+        let entries: usize = self.table.iter().map(Entry::recount).sum();
+        entries + self.table.recount() + self.deadlines.recount()
+    }
+
+    /// About how many allocations freeing it takes.
+    pub fn weight(&self) -> usize {
+        self.table.len()
+    }
+}
+
+/// What one lock guards.
+#[derive(Default)]
+pub struct Shard {
+    /// Database 0, in place: most stores have no other.
+    zero: Space,
+    /// Databases 1 and up, as far as they were used.
+    more: Vec<Space>,
+    /// Sessions that watch keys of this shard.
+    pub watches: Watches,
+    /// The buffer inline collections are edited in; lent out for one edit at a time.
+    pub scratch: Vec<u8>,
+    pub stats: Stats,
+}
+
+/// Counters that readers raise too, hence atomic; the lock's cache line is theirs already.
+#[derive(Default)]
+pub struct Stats {
+    pub hits: AtomicU64,
+    pub misses: AtomicU64,
+    pub expired: AtomicU64,
+}
+
+impl Shard {
+    /// A database's part, if it was ever used.
+    #[inline]
+    pub fn space(&self, db: usize) -> Option<&Space> {
+        if db == 0 { Some(&self.zero) } else { self.more.get(db - 1) }
+    }
+
+    /// A database's part, to change, if it was ever used.
+    #[inline]
+    pub fn space_mut(&mut self, db: usize) -> Option<&mut Space> {
+        if db == 0 { Some(&mut self.zero) } else { self.more.get_mut(db - 1) }
+    }
+
+    /// A database's part, made if need be.
+    #[inline]
+    pub fn make_space(&mut self, db: usize) -> &mut Space {
+        if db == 0 {
+            return &mut self.zero;
+        }
+        if self.more.len() < db {
+            self.more.resize_with(db, Space::default);
+        }
+        &mut self.more[db - 1]
+    }
+
+    /// All parts with their database numbers.
+    pub fn spaces(&self) -> impl Iterator<Item = (usize, &Space)> {
+        std::iter::once(&self.zero).chain(&self.more).enumerate()
+    }
+
+    /// Exchanges two databases, deadlines and key index included.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        let taken = std::mem::take(self.make_space(a));
+        let other = std::mem::replace(self.make_space(b), taken);
+        *self.make_space(a) = other;
+    }
+}

@@ -1,0 +1,4 @@
+//! Floor 3: the meaning of every command, once. Operations take a unit of work and typed arguments; they validate
+//! first, then change, then say what they did: effect, event.
+
+pub mod string;
