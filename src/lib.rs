@@ -27,9 +27,9 @@ pub mod value;
 pub use api::{Builder, Open, Scope, Shared, Store, Transaction, Ttl};
 pub use bytes::Bytes;
 pub use clock::Clock;
-#[doc(hidden)]
-pub use command::grammar;
 pub use command::{Form, Protocol, Reply, Session};
+#[doc(hidden)]
+pub use command::{Row, grammar, replay, row, rows};
 pub use error::{Error, Result};
 pub use limits::Profile;
 pub use num::FloatStyle;

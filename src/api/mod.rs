@@ -3,8 +3,13 @@
 //! A method is one definition for two scopes: a shared handle (locks, runs, releases) and an open transaction (runs
 //! under what is already held). [`Scope`] is the seam.
 
+mod bitmap;
 mod builder;
 mod generic;
+mod hash;
+mod list;
+mod server;
+mod set;
 mod store;
 mod string;
 mod transaction;

@@ -8,7 +8,13 @@ mod reply;
 pub mod row;
 mod session;
 
+mod bitmap;
 mod connection;
+mod generic;
+mod hash;
+mod list;
+mod server;
+mod set;
 mod string;
 mod transactions;
 
@@ -21,7 +27,17 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Every group's rows: the one list of commands.
-const GROUPS: &[&[Row]] = &[string::ROWS, connection::ROWS, transactions::ROWS];
+const GROUPS: &[&[Row]] = &[
+    string::ROWS,
+    bitmap::ROWS,
+    hash::ROWS,
+    list::ROWS,
+    set::ROWS,
+    generic::ROWS,
+    transactions::ROWS,
+    connection::ROWS,
+    server::ROWS,
+];
 
 /// All rows, containers' subcommands not among them (see [`Row::subcommands`]).
 pub fn rows() -> impl Iterator<Item = &'static Row> {
@@ -49,4 +65,21 @@ pub fn find_sub(container: &Row, name: &[u8]) -> Option<&'static Row> {
     container.subcommands().iter().find(|row| {
         row.name.split_once('|').is_some_and(|(_, sub)| sub.as_bytes().eq_ignore_ascii_case(name))
     })
+}
+
+/// Replays recorded effects into a store: each unit's commands are dispatched through the same rows, and nothing
+/// expires until all are in. Fails on the first effect that is not accepted.
+pub fn replay(store: &crate::Store, units: &[crate::keyspace::Unit]) -> crate::Result<()> {
+    use std::sync::atomic::Ordering::SeqCst;
+    let keyspace = store.keyspace();
+    keyspace.loading.store(true, SeqCst);
+    let replayed = units.iter().flatten().try_for_each(|effect| {
+        let words: Vec<&[u8]> = effect.args.iter().map(|arg| &**arg).collect();
+        match store.db(effect.db).session().replay_words(&words)? {
+            Reply::Error(error) => Err(error),
+            _ => Ok(()),
+        }
+    });
+    keyspace.loading.store(false, SeqCst);
+    replayed
 }

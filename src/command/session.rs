@@ -99,6 +99,13 @@ impl Session {
         }
     }
 
+    /// Runs a recorded effect: every row is known, whatever the profile.
+    pub(super) fn replay_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
+        let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
+        let row = find(name).ok_or_else(|| unknown_command(words))?;
+        self.run(check_arity(row, words)?, words)
+    }
+
     fn shape(&self, reply: Reply) -> Reply {
         if self.protocol == Protocol::Resp2 { reply.into_resp2() } else { reply }
     }

@@ -272,10 +272,6 @@ impl Entry {
         let mut shape = Shape { form, deadline: head & DEADLINE_BIT != 0, key_len, value_len: 0 };
         shape.value_len =
             if stores_len(form) { self.read_len(shape.value_len_at()) } else { fixed_len(form) };
-        if stores_len(form) && shape.value_len >= WIDE {
-            // `value_len_at` does not depend on the value's length; the key's place does, through this field.
-            debug_assert_eq!(shape.value_len_bytes(), 5);
-        }
         shape
     }
 
@@ -341,7 +337,6 @@ impl Entry {
             }
             Form::Boxed => match self.boxed_at(&shape) {
                 Value::Str(bytes) => View::Str(StrRef::Shared(bytes)),
-                #[allow(unreachable_patterns)]
                 other => View::Boxed(other),
             },
             form => View::Inline(form, self.slice(shape.value_at(), shape.value_len)),

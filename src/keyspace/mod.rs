@@ -90,6 +90,8 @@ pub struct Keyspace {
     pub background: bool,
     /// Whether reads treat expired keys as absent and removals happen (DEBUG SET-ACTIVE-EXPIRE switches the latter).
     pub active_expire: AtomicBool,
+    /// While effects or files are loaded nothing expires, whatever the clock says.
+    pub loading: AtomicBool,
     /// The ordered key indexes by database, if they are kept.
     indexes: Option<Mutex<Vec<Arc<KeyIndex>>>>,
     /// Whether effects are gathered.
@@ -129,6 +131,7 @@ impl Keyspace {
             rules: settings.rules,
             background: settings.background,
             active_expire: AtomicBool::new(true),
+            loading: AtomicBool::new(false),
             indexes: settings.ordered_keys.then(|| Mutex::new(Vec::new())),
             recording: AtomicBool::new(false),
             effects: Mutex::new(Vec::new()),
@@ -149,6 +152,12 @@ impl Keyspace {
     #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         Key { bytes, hash: self.rules.hasher.hash_one(bytes) }
+    }
+
+    /// The time a unit of work goes by: 0 while loading, so that nothing expires.
+    #[inline]
+    fn now_ms(&self) -> u64 {
+        if self.loading.load(Relaxed) { 0 } else { self.clock.now_ms() }
     }
 
     /// How many shards there are.
@@ -235,7 +244,7 @@ impl Keyspace {
         /// Keys removed for each hold of a shard's lock.
         const SLICE: usize = 64;
         let now = self.clock.now_ms();
-        if !self.active_expire.load(Relaxed) {
+        if !self.active_expire.load(Relaxed) || self.loading.load(Relaxed) {
             return u64::MAX;
         }
         for shard in 0..self.cells.len() {

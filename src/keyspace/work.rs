@@ -130,11 +130,12 @@ impl<'s> Work<'s> {
 
     // ---- surroundings
 
-    /// The time of this unit, in milliseconds since 1970: read once, the same to its end.
+    /// The time of this unit, in milliseconds since 1970: read once, the same to its end. While the store loads it
+    /// is 0, before every deadline.
     #[inline]
     pub fn now(&self) -> u64 {
         if self.now.get() == 0 {
-            self.now.set(self.keyspace.clock.now_ms());
+            self.now.set(self.keyspace.now_ms());
         }
         self.now.get()
     }

@@ -1,4 +1,10 @@
 //! Floor 3: the meaning of every command, once. Operations take a unit of work and typed arguments; they validate
 //! first, then change, then say what they did: effect, event.
 
+pub mod bitmap;
+pub mod generic;
+pub mod hash;
+pub mod list;
+pub mod server;
+pub mod set;
 pub mod string;

@@ -9,8 +9,14 @@ use crate::limits::Rules;
 use crate::{Error, Result};
 use std::sync::Arc;
 
+pub mod hash;
+pub mod list;
+pub mod set;
 pub mod string;
 
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
 pub use string::StrRef;
 
 /// The types a key can hold.
@@ -98,6 +104,9 @@ impl Form {
 pub enum Value {
     /// A long string; shared, so that readers take it without a copy.
     Str(Arc<Vec<u8>>),
+    Hash(Hash),
+    List(List),
+    Set(Set),
 }
 
 impl Value {
@@ -105,6 +114,9 @@ impl Value {
     pub fn kind(&self) -> Kind {
         match self {
             Value::Str(_) => Kind::String,
+            Value::Hash(_) => Kind::Hash,
+            Value::List(_) => Kind::List,
+            Value::Set(_) => Kind::Set,
         }
     }
 
@@ -112,6 +124,9 @@ impl Value {
     pub fn mem(&self) -> usize {
         match self {
             Value::Str(bytes) => string::shared_mem(bytes),
+            Value::Hash(hash) => hash.mem(),
+            Value::List(list) => list.mem(),
+            Value::Set(set) => set.mem(),
         }
     }
 
@@ -119,6 +134,9 @@ impl Value {
     pub fn recount(&self) -> usize {
         match self {
             Value::Str(bytes) => string::shared_mem(bytes),
+            Value::Hash(hash) => hash.recount(),
+            Value::List(list) => list.recount(),
+            Value::Set(set) => set.recount(),
         }
     }
 
@@ -126,6 +144,9 @@ impl Value {
     pub fn weight(&self) -> usize {
         match self {
             Value::Str(_) => 1,
+            Value::Hash(hash) => hash.weight(),
+            Value::List(list) => list.weight(),
+            Value::Set(set) => set.weight(),
         }
     }
 }

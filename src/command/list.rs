@@ -1,0 +1,6 @@
+//! List commands: rows, argument parsing, replies.
+
+use super::row::Row;
+
+/// The group's rows.
+pub const ROWS: &[Row] = &[];

@@ -1,0 +1,6 @@
+//! Server commands: rows, argument parsing, replies.
+
+use super::row::Row;
+
+/// The group's rows.
+pub const ROWS: &[Row] = &[];

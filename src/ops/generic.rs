@@ -1,0 +1,1 @@
+//! What the generic commands mean.

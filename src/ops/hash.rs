@@ -1,0 +1,1 @@
+//! What the hash commands mean.
