@@ -30,8 +30,8 @@ use std::mem;
 pub const SEGMENT_MAX: usize = 2048;
 /// The longest key or value which stands in a run itself.
 pub const INLINE_MAX: usize = 127;
-/// The length byte of one that does not; its bytes in the run are the number of its block.
-const OUTSIDE: u8 = u8::MAX;
+/// The length byte of one that does not: its low seven bits are the four bytes in the run that number its block.
+const OUTSIDE: u8 = 0x84;
 /// Mean members per run: a segment doubles its runs above `FULL`, is built for at most `FILL`, halves them below `SPARSE`.
 const FULL: usize = 16;
 const FILL: usize = 12;
@@ -84,7 +84,7 @@ type Piece<'a> = (u8, &'a [u8]);
 /// How many bytes a piece with this length byte takes in a run.
 #[inline]
 fn width(len: u8) -> usize {
-    if len == OUTSIDE { size_of::<u32>() } else { len as usize }
+    (len & 0x7F) as usize
 }
 
 #[inline]
@@ -119,8 +119,8 @@ impl<const VALUES: bool> Run<VALUES> {
     #[inline]
     fn start(&self, i: usize) -> usize {
         let lens = self.lens();
-        let before: usize = lens[..i * Self::LENS].iter().map(|len| width(*len)).sum();
-        HEAD + self.count() + lens.len() + before
+        let before: u32 = lens[..i * Self::LENS].iter().map(|len| width(*len) as u32).sum();
+        HEAD + self.count() + lens.len() + before as usize
     }
 
     fn pieces_at(&self, i: usize, start: usize) -> [Piece<'_>; 2] {
@@ -182,10 +182,10 @@ impl<const VALUES: bool> Run<VALUES> {
         len as usize == key.len() && self.0[start..start + key.len()] == *key
     }
 
-    /// Makes the block at least `room` bytes; `spare` adds an eighth for inserts to come.
+    /// Makes the block at least `room` bytes; `spare` adds a quarter for inserts to come.
     fn reserve(&mut self, room: usize, spare: bool) {
         if room > self.0.len() {
-            self.resize(if spare { room + room / 8 } else { room });
+            self.resize(if spare { room + room / 4 } else { room });
         }
     }
 
@@ -235,7 +235,7 @@ impl<const VALUES: bool> Run<VALUES> {
         self.set_count(n - 1);
         let used = used - drop - size;
         if used * 2 < self.0.len() {
-            self.resize(used + used / 8);
+            self.resize(used + used / 4);
         }
     }
 
