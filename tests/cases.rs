@@ -5,6 +5,8 @@ mod support;
 
 use std::path::Path;
 use support::case::{self, File};
+use support::door::{self, InMulti};
+use support::embedded::Embedded;
 
 fn files() -> Vec<File> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
@@ -33,4 +35,20 @@ fn every_transcript_reads_and_every_command_has_its_reply() {
             }
         }
     }
+}
+
+#[test]
+fn direct() {
+    door::run(&files(), &mut Embedded::direct()).verdict("direct");
+}
+
+#[test]
+fn inside_multi() {
+    door::run(&files(), &mut InMulti(Embedded::direct())).verdict("inside MULTI");
+}
+
+#[test]
+#[ignore = "reads the stores by KEYS, TYPE and PEXPIRETIME, which are not in this tree yet"]
+fn effects_replayed() {
+    door::run(&files(), &mut Embedded::replayed()).verdict("effects replayed");
 }

@@ -3,4 +3,5 @@
 
 pub mod case;
 pub mod door;
+pub mod embedded;
 pub mod text;

@@ -15,7 +15,7 @@ use crate::server::Server;
 use crate::shrink::shrink;
 use crate::support::text;
 use larder::Reply;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// Commands in an episode, and between two comparisons of the whole state.
@@ -126,20 +126,19 @@ struct Episodes<'a> {
     rules: &'a Rules,
     rng: Rng,
     half: Vec<bool>,
+    made: usize,
 }
 
 impl Episodes<'_> {
     fn next(&mut self, n: usize) -> Vec<Step> {
-        if self.half.is_empty() {
+        self.made += 1;
+        if self.made % 2 == 1 {
             self.half = self.rows.iter().map(|_| self.rng.chance(50)).collect();
         } else {
             self.half.iter_mut().for_each(|on| *on = !*on);
         }
         let on: Vec<&Row> =
             self.rows.iter().zip(&self.half).filter(|(_, on)| **on).map(|(row, _)| row).collect();
-        if !self.rng.chance(50) && n % 2 == 1 {
-            self.half.clear();
-        }
         let mut in_multi = [false; 2];
         let mut steps = Vec::with_capacity(n);
         while steps.len() < n && !on.is_empty() {
@@ -212,6 +211,8 @@ pub fn main(mut options: crate::Options) -> Result<bool, String> {
     Ok(differences == 0)
 }
 
+/// Plays episodes until the commands are used up or `most` differences of their own kind are shown. Answers what was
+/// run and how many episodes differed.
 fn episodes(
     run: &mut Run,
     rows: &[Row],
@@ -220,19 +221,21 @@ fn episodes(
     most: usize,
 ) -> Result<(Counts, usize), String> {
     let rules = Rules::read()?;
-    let mut source = Episodes { rows, rules: &rules, rng: Rng::new(seed), half: Vec::new() };
-    let (mut counts, mut done, mut differences, mut episode) = (Counts::new(), 0, 0, 0);
-    while done < commands && differences < most {
+    let mut source = Episodes { rows, rules: &rules, rng: Rng::new(seed), half: Vec::new(), made: 0 };
+    let (mut counts, mut seen, mut differences, mut done) = (Counts::new(), BTreeSet::new(), 0, 0);
+    while done < commands && seen.len() < most {
+        let episode = source.made;
         let mut steps = source.next(EPISODE.min(commands - done));
         let resp3 = episode % 3 == 2;
-        if let Some(found) = run.play(&steps, resp3, &mut counts)? {
-            differences += 1;
+        done += steps.len().max(1);
+        let Some(found) = run.play(&steps, resp3, &mut counts)? else { continue };
+        differences += 1;
+        let what = found.what.split(['\n', ',']).next().unwrap_or_default();
+        if seen.insert(format!("{} {what}", steps[found.at].name)) {
             steps.truncate(found.at + 1);
             let (shortest, found) = shrink(run, steps, resp3, found)?;
             show(seed, episode, resp3, &shortest, &found);
         }
-        done += EPISODE.min(commands - done);
-        episode += 1;
     }
     Ok((counts, differences))
 }
@@ -262,7 +265,7 @@ fn summary(rows: &[Row], counts: &Counts, differences: usize, begun: Instant) {
     }
     let seconds = begun.elapsed().as_secs_f64();
     println!(
-        "{all} commands of {} rows, {errors} errors ({rate:.1} %), {differences} differences, {seconds:.1} s",
+        "{all} commands of {} rows, {errors} errors ({rate:.1} %), {differences} episodes differ, {seconds:.1} s",
         rows.len()
     );
 }

@@ -1,8 +1,29 @@
 //! larder in this process, as one side of a run.
 
 use crate::differ::Engine;
+use crate::support::embedded::execute;
+use larder::{Clock, Profile, Protocol, Reply, Session, Store};
 
-/// larder, under profile 7.0.
+/// larder under profile 7.0, by the system's clock as the judge is.
+pub struct Larder {
+    sessions: Vec<Session>,
+}
+
+impl Engine for Larder {
+    fn fresh(&mut self, resp3: bool) -> Result<(), String> {
+        let builder = Store::builder().clock(Clock::system()).background(false).profile(Profile::V7_0);
+        let store = builder.build().map_err(|e| e.to_string())?;
+        self.sessions = (0..3).map(|_| store.session()).collect();
+        let protocol = if resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
+        self.sessions.iter_mut().for_each(|session| session.set_protocol(protocol));
+        Ok(())
+    }
+
+    fn run(&mut self, session: usize, words: &[Vec<u8>]) -> Reply {
+        execute(&mut self.sessions[session], words)
+    }
+}
+
 pub fn engine() -> Result<Box<dyn Engine>, String> {
-    Err("this tree has no larder sessions yet; --self holds a second redis-server in their place".into())
+    Ok(Box::new(Larder { sessions: Vec::new() }))
 }

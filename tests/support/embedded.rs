@@ -1,0 +1,181 @@
+//! larder in this process: the door of direct dispatch, and the same with its effects replayed at each section's end.
+
+use super::case::Section;
+use super::door::Door;
+use super::text;
+use larder::{Clock, Error, Profile, Protocol, Reply, Session, Store};
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+/// Later than every deadline a transcript sets, but for those centuries away.
+const LATER: Duration = Duration::from_secs(200 * 365 * 86_400);
+
+/// The profile of a version's name.
+pub fn profile(name: &str) -> Option<Profile> {
+    Some(match name {
+        "7.0" => Profile::V7_0,
+        "7.2" => Profile::V7_2,
+        "7.4" => Profile::V7_4,
+        "8.0" => Profile::V8_0,
+        _ => return None,
+    })
+}
+
+/// A store that is the same in every run: manual clock, fixed seed, no background work.
+pub fn store(clock: &Clock, profile: Profile) -> Store {
+    let builder = Store::builder().clock(clock.clone()).seed(7).background(false).profile(profile);
+    builder.build().expect("the settings are sound")
+}
+
+/// Runs one command; a failure of the store itself shows as an error no server sends.
+pub fn execute(session: &mut Session, args: &[Vec<u8>]) -> Reply {
+    session.execute(args).unwrap_or_else(|e| Reply::Error(Error::Command(format!("FAILED {e}").into())))
+}
+
+/// Sessions on a store of this process.
+pub struct Embedded {
+    clock: Clock,
+    store: Store,
+    profile: Profile,
+    protocol: Protocol,
+    sessions: HashMap<String, Session>,
+    /// Whether each section ends with its effects replayed.
+    replays: bool,
+}
+
+impl Embedded {
+    pub fn direct() -> Embedded {
+        let (clock, profile) = (Clock::manual(), Profile::V7_0);
+        let store = store(&clock, profile);
+        Embedded {
+            clock,
+            store,
+            profile,
+            protocol: Protocol::Resp2,
+            sessions: HashMap::new(),
+            replays: false,
+        }
+    }
+
+    pub fn replayed() -> Embedded {
+        Embedded { replays: true, ..Embedded::direct() }
+    }
+}
+
+impl Door for Embedded {
+    fn begin(&mut self, section: &Section) -> Result<(), String> {
+        let name = section.profile.as_deref().unwrap_or("7.0");
+        self.sessions.clear();
+        self.profile = profile(name).ok_or_else(|| format!("no profile {name}"))?;
+        self.protocol = if section.resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
+        self.clock = Clock::manual();
+        self.store = store(&self.clock, self.profile);
+        self.store.keyspace().record_effects(self.replays);
+        for (name, value) in &section.config {
+            let done = self.store.execute(["CONFIG", "SET", name, value]).map_err(|e| e.to_string())?;
+            if done != Reply::OK {
+                return Err(format!("CONFIG SET {name}: {}", text::show(&done)));
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, session: &str, args: &[Vec<u8>]) -> Reply {
+        let (store, protocol) = (&self.store, self.protocol);
+        let open = || {
+            let mut session = store.session();
+            session.set_protocol(protocol);
+            session
+        };
+        execute(self.sessions.entry(session.to_string()).or_insert_with(open), args)
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        if self.replays { self.replay() } else { Ok(()) }
+    }
+}
+
+impl Embedded {
+    /// The effects, run on empty stores, must give what the live store holds: now, from a clock that stands long before
+    /// every deadline; and once every deadline has passed, loaded that late.
+    fn replay(&mut self) -> Result<(), String> {
+        let units = self.store.keyspace().take_effects();
+        let load =
+            |copy: &Store| larder::replay(copy, &units).map_err(|e| format!("replaying its effects: {e}"));
+        let clock = Clock::manual_at(SystemTime::UNIX_EPOCH);
+        let early = store(&clock, self.profile);
+        load(&early)?;
+        clock.set(self.clock.now());
+        agree("replayed", &picture(&self.store)?, &picture(&early)?)?;
+        self.clock.advance(LATER);
+        let late = store(&self.clock, self.profile);
+        load(&late)?;
+        agree("replayed after every deadline", &picture(&self.store)?, &picture(&late)?)
+    }
+}
+
+fn agree(when: &str, live: &[String], copy: &[String]) -> Result<(), String> {
+    let only = |a: &[String], b: &[String]| a.iter().find(|x| !b.contains(x)).cloned().unwrap_or_default();
+    match live == copy {
+        true => Ok(()),
+        false => Err(format!("{when}\n  live   {}\n  effects {}", only(live, copy), only(copy, live))),
+    }
+}
+
+/// Everything a store holds, a line for each key: database, key, type, deadline, value, and fields' deadlines.
+pub fn picture(store: &Store) -> Result<Vec<String>, String> {
+    let mut lines = Vec::new();
+    for db in 0..16 {
+        let store = store.db(db);
+        let ask = |words: &[&[u8]]| store.execute(words).map_err(|e| e.to_string());
+        let Reply::Array(keys) = ask(&[b"KEYS", b"*"])? else {
+            return Err("KEYS does not answer a list".into());
+        };
+        for key in &keys {
+            let Reply::Bulk(name) = key else { return Err("a key is not a string".into()) };
+            let kind = ask(&[b"TYPE", name])?;
+            let value = content(&ask, &kind, name)?;
+            let deadline = text::show(&ask(&[b"PEXPIRETIME", name])?);
+            lines.push(format!("{db} {} {} {deadline} {value}", text::show(key), text::show(&kind)));
+        }
+    }
+    lines.sort();
+    Ok(lines)
+}
+
+type Ask<'a> = dyn Fn(&[&[u8]]) -> Result<Reply, String> + 'a;
+
+fn content(ask: &Ask<'_>, kind: &Reply, key: &[u8]) -> Result<String, String> {
+    let sorted = |reply: Reply| {
+        let mut elements = text::elements(&text::show(&reply)).unwrap_or_default();
+        elements.sort();
+        elements.join(" ")
+    };
+    Ok(match text::show(kind).as_str() {
+        "string" => text::show(&ask(&[b"GET", key])?),
+        "list" => text::show(&ask(&[b"LRANGE", key, b"0", b"-1"])?),
+        "set" => sorted(ask(&[b"SMEMBERS", key])?),
+        "hash" => sorted(ask(&[b"HGETALL", key])?) + &field_deadlines(ask, key)?,
+        _ => text::show(&ask(&[b"DEBUG", b"DIGEST-VALUE", key])?),
+    })
+}
+
+/// The deadlines of a hash's fields, where the profile has them.
+fn field_deadlines(ask: &Ask<'_>, key: &[u8]) -> Result<String, String> {
+    let Reply::Array(mut fields) = ask(&[b"HKEYS", key])? else {
+        return Err("HKEYS does not answer a list".into());
+    };
+    fields.sort_by_key(text::show);
+    let count = fields.len().to_string();
+    let mut words: Vec<&[u8]> = vec![b"HPEXPIRETIME", key, b"FIELDS", count.as_bytes()];
+    words
+        .extend(fields.iter().filter_map(|f| if let Reply::Bulk(bytes) = f { Some(&**bytes) } else { None }));
+    Ok(match ask(&words)? {
+        Reply::Error(_) => String::new(),
+        deadlines => text::show(&deadlines),
+    })
+}
