@@ -26,8 +26,8 @@ use super::{
 use ahash::RandomState;
 use std::mem;
 
-/// Members in a segment at most: a split takes about 0.1 ms.
-pub const SEGMENT_MAX: usize = 2048;
+/// Members in a segment at most: a split takes well under 0.1 ms.
+pub const SEGMENT_MAX: usize = 1024;
 /// The longest key or value which stands in a run itself.
 pub const INLINE_MAX: usize = 127;
 /// The length byte of one that does not: its low seven bits are the four bytes in the run that number its block.
