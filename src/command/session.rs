@@ -87,6 +87,9 @@ impl Session {
         let reply = match self.resolve(words) {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
             Ok(row) => self.run(row, words),
+            Err(error) if words.first().is_some_and(|w| w.eq_ignore_ascii_case(b"EXEC")) => {
+                self.refuse_exec(&error)
+            }
             Err(error) => {
                 self.fail_queue();
                 Err(error)
@@ -213,6 +216,15 @@ impl Session {
             Run::Container(_) => Err(args.arity_error()),
         };
         self.shape(reply.unwrap_or_else(Reply::Error))
+    }
+
+    /// An EXEC that can't be read ends the transaction.
+    fn refuse_exec(&mut self, why: &Error) -> Result<Reply> {
+        self.multi = None;
+        self.unwatch()?;
+        let why = why.to_string();
+        let why = why.strip_prefix("ERR ").unwrap_or(&why);
+        Err(Error::owned(format!("EXECABORT Transaction discarded because of: {why}")))
     }
 
     /// Forgets the queue and the watched keys.

@@ -98,6 +98,11 @@ fn sorted(printed: &str, by: usize) -> Vec<Vec<String>> {
 }
 
 impl Section {
+    /// Its commands.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.actions.iter().filter_map(|a| if let Action::Run(step) = a { Some(step) } else { None })
+    }
+
     /// Whether redis-server 7.0.15 can be asked.
     pub fn is_for_the_judge(&self) -> bool {
         let slept: Duration =

@@ -103,8 +103,11 @@ fn words(args: &[&str]) -> Vec<Vec<u8>> {
 impl<D: Door> Door for InMulti<D> {
     fn refuses(&self, section: &Section) -> Option<&'static str> {
         let alone = |s: &Step| ALONE.iter().any(|a| s.args[0].eq_ignore_ascii_case(a.as_bytes()));
-        let any = section.actions.iter().any(|a| matches!(a, Action::Run(step) if alone(step)));
-        if any { Some("it has transactions of its own") } else { self.0.refuses(section) }
+        if section.steps().any(alone) {
+            Some("it has transactions of its own")
+        } else {
+            self.0.refuses(section)
+        }
     }
 
     fn begin(&mut self, section: &Section) -> Result<(), String> {
