@@ -29,7 +29,10 @@ fn echo(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn select(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
-    let index = usize::try_from(args.int(1)?).ok().filter(|db| *db < session.store.keyspace().databases);
+    let index = i32::try_from(args.int(1)?).map_err(|_| {
+        Error::text("ERR value is out of range, value must between -2147483648 and 2147483647")
+    })?;
+    let index = usize::try_from(index).ok().filter(|db| *db < session.store.keyspace().databases);
     session.db = index.ok_or_else(|| Error::text("ERR DB index is out of range"))?;
     Ok(Reply::OK)
 }

@@ -89,6 +89,8 @@ pub struct Run {
     pub rules: Rules,
     pub left: Box<dyn Engine>,
     pub right: Box<dyn Engine>,
+    /// Whether the state is compared too, or the replies alone.
+    pub states: bool,
 }
 
 impl Run {
@@ -111,7 +113,7 @@ impl Run {
                 return Ok((!what.is_empty()).then_some(Difference { at, what }));
             }
             let last = at + 1 == steps.len();
-            let due = last || (at + 1) % CHECK_EVERY == 0;
+            let due = self.states && (last || (at + 1) % CHECK_EVERY == 0);
             if due && let Err(what) = pair.same_state() {
                 return Ok(Some(Difference { at, what }));
             }
@@ -127,6 +129,7 @@ struct Episodes<'a> {
     rng: Rng,
     half: Vec<bool>,
     made: usize,
+    families: Vec<char>,
 }
 
 impl Episodes<'_> {
@@ -146,7 +149,7 @@ impl Episodes<'_> {
             if let Some(word) = self.frame(&mut in_multi[session]) {
                 steps.push(plain(session, word));
             } else if let Some(row) = self.choose(&on, in_multi[session]) {
-                let words = generate::command(row, &mut self.rng);
+                let words = generate::command(row, &self.families, &mut self.rng);
                 steps.push(Step { session, name: row.name.clone(), words });
             }
         }
@@ -192,6 +195,7 @@ pub fn main(mut options: crate::Options) -> Result<bool, String> {
     let commands = options.number("--commands", 100_000)? as usize;
     let seed = options.number("--seed", 1)?;
     let most = options.number("--differences", 5)? as usize;
+    let states = !options.flag("--replies-only");
     let only = options.value("--only").map(|o| o.to_ascii_uppercase());
     let setting = options.value("--self-config");
     let left: Box<dyn Engine> = match options.flag("--self") || setting.is_some() {
@@ -204,7 +208,7 @@ pub fn main(mut options: crate::Options) -> Result<bool, String> {
     if let Some(only) = only {
         rows.retain(|row| only.split(',').any(|o| row.name == o || row.name.starts_with(&format!("{o}|"))));
     }
-    let mut run = Run { rules, left, right: Box::new(RealServer::start()?) };
+    let mut run = Run { rules, left, right: Box::new(RealServer::start()?), states };
     let begun = Instant::now();
     let (counts, differences) = episodes(&mut run, &rows, commands, seed, most)?;
     summary(&rows, &counts, differences, begun);
@@ -221,7 +225,10 @@ fn episodes(
     most: usize,
 ) -> Result<(Counts, usize), String> {
     let rules = Rules::read()?;
-    let mut source = Episodes { rows, rules: &rules, rng: Rng::new(seed), half: Vec::new(), made: 0 };
+    let families: BTreeSet<char> = rows.iter().filter_map(|row| row.family).chain(['s']).collect();
+    let families = families.into_iter().collect();
+    let mut source =
+        Episodes { rows, rules: &rules, rng: Rng::new(seed), half: Vec::new(), made: 0, families };
     let (mut counts, mut seen, mut differences, mut done) = (Counts::new(), BTreeSet::new(), 0, 0);
     while done < commands && seen.len() < most {
         let episode = source.made;

@@ -5,13 +5,16 @@ use crate::support::embedded::execute;
 use larder::{Clock, Profile, Protocol, Reply, Session, Store};
 
 /// larder under profile 7.0, by the system's clock as the judge is.
+#[derive(Default)]
 pub struct Larder {
+    resp3: bool,
     sessions: Vec<Session>,
 }
 
 impl Engine for Larder {
     fn fresh(&mut self, resp3: bool) -> Result<(), String> {
         let builder = Store::builder().clock(Clock::system()).background(false).profile(Profile::V7_0);
+        self.resp3 = resp3;
         let store = builder.build().map_err(|e| e.to_string())?;
         self.sessions = (0..3).map(|_| store.session()).collect();
         let protocol = if resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
@@ -20,10 +23,20 @@ impl Engine for Larder {
     }
 
     fn run(&mut self, session: usize, words: &[Vec<u8>]) -> Reply {
-        execute(&mut self.sessions[session], words)
+        let reply = execute(&mut self.sessions[session], words);
+        if self.resp3 { as_sent(reply) } else { reply }
+    }
+}
+
+/// On the wire RESP3 has one null.
+fn as_sent(reply: Reply) -> Reply {
+    match reply {
+        Reply::NullArray => Reply::Null,
+        Reply::Array(items) => Reply::Array(items.into_iter().map(as_sent).collect()),
+        other => other,
     }
 }
 
 pub fn engine() -> Result<Box<dyn Engine>, String> {
-    Ok(Box::new(Larder { sessions: Vec::new() }))
+    Ok(Box::new(Larder::default()))
 }

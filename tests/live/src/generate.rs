@@ -7,10 +7,11 @@ use larder::grammar::{Arg, Kind};
 pub type Words = Vec<Vec<u8>>;
 
 /// A command of the row, with its mistakes.
-pub fn command(row: &Row, rng: &mut Rng) -> Words {
+/// `families` are those of all rows.
+pub fn command(row: &Row, families: &[char], rng: &mut Rng) -> Words {
     let mut words: Words = row.name.split('|').map(|w| cased(w, rng)).collect();
     let named = words.len();
-    let mut maker = Maker { family: family(&row.name), rng, words: &mut words };
+    let mut maker = Maker { family: row.family, families, rng, words: &mut words };
     maker.sequence(&row.grammar.args);
     if rng.chance(6) {
         spoil(&mut words, named, rng);
@@ -25,28 +26,6 @@ fn cased(word: &str, rng: &mut Rng) -> Vec<u8> {
         0 => word.to_ascii_lowercase().into_bytes(),
         1 => word.bytes().map(|b| if rng.chance(50) { b.to_ascii_lowercase() } else { b }).collect(),
         _ => word.as_bytes().to_vec(),
-    }
-}
-
-/// The letter of the keys that most likely hold the type a command works on; `None` for any.
-fn family(name: &str) -> Option<char> {
-    let any =
-        ["COPY", "DEL", "EXISTS", "EXPIRE", "MOVE", "OBJECT", "PERSIST", "PEXPIRE", "PTTL", "RENAME", "SORT"];
-    let more = ["TOUCH", "TTL", "TYPE", "UNLINK", "WATCH", "DUMP", "RESTORE", "MEMORY"];
-    if any.iter().chain(&more).any(|n| name.starts_with(n)) {
-        return None;
-    }
-    let strings = ["SET", "STRLEN", "SUBSTR", "LCS", "SETEX"];
-    let lists = ["RPUSH", "RPOP"];
-    match name.as_bytes().first()? {
-        _ if strings.iter().any(|n| name.starts_with(n)) => Some('s'),
-        _ if lists.iter().any(|n| name.starts_with(n)) => Some('l'),
-        b'H' => Some('h'),
-        b'L' => Some('l'),
-        b'S' => Some('t'),
-        b'Z' => Some('z'),
-        b'X' => Some('x'),
-        _ => Some('s'),
     }
 }
 
@@ -86,6 +65,7 @@ fn tame(name: &str, words: &mut Words) {
 
 struct Maker<'a> {
     family: Option<char>,
+    families: &'a [char],
     rng: &'a mut Rng,
     words: &'a mut Words,
 }
@@ -162,10 +142,9 @@ impl Maker<'_> {
 
     /// `h0` is a hash most of the time: a command mostly takes keys of its own family.
     fn key(&mut self) -> Vec<u8> {
-        let families = ['s', 'h', 'l', 't'];
         let letter = match self.family {
             Some(letter) if self.rng.chance(80) => letter,
-            _ => families[self.rng.below(families.len())],
+            _ => self.families[self.rng.below(self.families.len())],
         };
         match self.rng.below(60) {
             0 => Vec::new(),

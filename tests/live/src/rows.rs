@@ -6,6 +6,21 @@ pub struct Row {
     /// `SET`, `OBJECT|ENCODING`.
     pub name: String,
     pub grammar: Grammar,
+    /// The letter of the keys that most likely hold the type it works on; `None` where it takes any.
+    pub family: Option<char>,
+}
+
+/// Keys are named by what they mostly hold: `h0` is a hash most of the time.
+fn family(group: &str) -> Option<char> {
+    match group {
+        "string" | "bitmap" | "hyperloglog" => Some('s'),
+        "hash" => Some('h'),
+        "list" => Some('l'),
+        "set" => Some('t'),
+        "sorted-set" | "sorted_set" | "geo" => Some('z'),
+        "stream" => Some('x'),
+        _ => None,
+    }
 }
 
 /// The judge's version: later commands it can't judge.
@@ -23,6 +38,6 @@ fn read(row: &larder::Row) -> Result<Row, String> {
     let grammar = Grammar::parse(row.syntax);
     match grammar.error {
         Some(why) => Err(format!("{}: {why}", row.syntax)),
-        None => Ok(Row { name: row.name.to_string(), grammar }),
+        None => Ok(Row { name: row.name.to_string(), grammar, family: family(row.group.name()) }),
     }
 }
