@@ -27,6 +27,15 @@ pub fn store(clock: &Clock, profile: Profile) -> Store {
     builder.build().expect("the settings are sound")
 }
 
+/// Sets a threshold by CONFIG's name for it.
+pub fn configure(store: &Store, name: &str, value: &str) -> Result<(), String> {
+    let settings = store.keyspace().rules.settings();
+    let (_, setting) =
+        settings.iter().find(|(n, _)| *n == name).ok_or_else(|| format!("no setting {name}"))?;
+    setting.set(value.parse().map_err(|_| format!("{name} takes a number, not {value}"))?);
+    Ok(())
+}
+
 /// Runs one command; a failure of the store itself shows as an error no server sends.
 pub fn execute(session: &mut Session, args: &[Vec<u8>]) -> Reply {
     session.execute(args).unwrap_or_else(|e| Reply::Error(Error::Command(format!("FAILED {e}").into())))
@@ -87,10 +96,7 @@ impl Door for Embedded {
         self.store = store(&self.clock, self.profile);
         self.store.keyspace().record_effects(self.replays);
         for (name, value) in &section.config {
-            let done = self.store.execute(["CONFIG", "SET", name, value]).map_err(|e| e.to_string())?;
-            if done != Reply::OK {
-                return Err(format!("CONFIG SET {name}: {}", text::show(&done)));
-            }
+            configure(&self.store, name, value)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A compatibility suite's cases: commands in order on an empty store, each reply compared with the suite's.
 
-use crate::differ::{Engine, RealServer};
+use crate::differ::{Engine, Mode, RealServer};
 use crate::support::text;
 use larder::Reply;
 use serde_json::Value;
@@ -46,7 +46,7 @@ fn skipped(case: &Value, newest: &[u32]) -> Option<&'static str> {
 
 /// `passed`, `FAILED` (with a line printed), or the command that is missing.
 fn run(case: &Value, engine: &mut dyn Engine) -> Result<String, String> {
-    engine.fresh(false)?;
+    engine.fresh(Mode::default())?;
     let none = Vec::new();
     let lines = case["command"].as_array().unwrap_or(&none);
     let results = case["result"].as_array().unwrap_or(&none);

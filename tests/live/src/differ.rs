@@ -3,7 +3,8 @@
 //!
 //! A run is a row of episodes of some hundred commands, each on empty engines, so that a difference is found near its
 //! cause. Every episode leaves half of the commands out (the next one the other half): commands that undo each other
-//! meet less often, and rare states come up. One episode in three speaks RESP3.
+//! meet less often, and rare states come up. One episode in three speaks RESP3; in every other pair of episodes the
+//! encodings change after a few elements.
 
 use crate::client::Client;
 use crate::compare::Pair;
@@ -22,10 +23,31 @@ use std::time::Instant;
 const EPISODE: usize = 400;
 const CHECK_EVERY: usize = 200;
 
+/// How an episode is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mode {
+    pub resp3: bool,
+    /// Encodings change after a few elements.
+    pub small: bool,
+}
+
+impl Mode {
+    /// Settings with the values of this mode.
+    pub fn settings(self) -> [(&'static str, &'static str); 4] {
+        let pick = |usual, small| if self.small { small } else { usual };
+        [
+            ("hash-max-listpack-entries", pick("128", "4")),
+            ("hash-max-listpack-value", pick("64", "16")),
+            ("set-max-intset-entries", pick("512", "4")),
+            ("list-max-listpack-size", pick("-2", "3")),
+        ]
+    }
+}
+
 /// One side of the run. Sessions are numbered; each has its own database and transaction.
 pub trait Engine {
     /// Empty, with fresh sessions.
-    fn fresh(&mut self, resp3: bool) -> Result<(), String>;
+    fn fresh(&mut self, mode: Mode) -> Result<(), String>;
     fn run(&mut self, session: usize, words: &[Vec<u8>]) -> Reply;
 }
 
@@ -33,6 +55,8 @@ pub trait Engine {
 pub struct RealServer {
     server: Server,
     sessions: Vec<Client>,
+    /// It keeps a setting of its own.
+    configured: bool,
 }
 
 impl RealServer {
@@ -46,17 +70,20 @@ impl RealServer {
         if let Some((name, value)) = setting.and_then(|s| s.split_once('=')) {
             Client::connect(&server.socket())?.run(&["CONFIG", "SET", name, value]);
         }
-        Ok(RealServer { server, sessions: Vec::new() })
+        Ok(RealServer { server, sessions: Vec::new(), configured: setting.is_some() })
     }
 }
 
 impl Engine for RealServer {
-    fn fresh(&mut self, resp3: bool) -> Result<(), String> {
+    fn fresh(&mut self, mode: Mode) -> Result<(), String> {
         self.sessions = (0..3).map(|_| Client::connect(&self.server.socket())).collect::<Result<_, _>>()?;
         for session in &mut self.sessions {
-            if resp3 {
+            if mode.resp3 {
                 session.run(&["HELLO", "3"]);
             }
+        }
+        for (name, value) in mode.settings().into_iter().filter(|_| !self.configured) {
+            self.sessions[0].run(&["CONFIG", "SET", name, value]);
         }
         self.sessions[0].run(&["FLUSHALL"]);
         Ok(())
@@ -98,11 +125,11 @@ impl Run {
     pub fn play(
         &mut self,
         steps: &[Step],
-        resp3: bool,
+        mode: Mode,
         counts: &mut Counts,
     ) -> Result<Option<Difference>, String> {
-        self.left.fresh(resp3)?;
-        self.right.fresh(resp3)?;
+        self.left.fresh(mode)?;
+        self.right.fresh(mode)?;
         let mut pair = Pair::new(&self.rules, &mut *self.left, &mut *self.right);
         for (at, step) in steps.iter().enumerate() {
             let (reply, verdict) = pair.step(step);
@@ -233,22 +260,24 @@ fn episodes(
     while done < commands && seen.len() < most {
         let episode = source.made;
         let mut steps = source.next(EPISODE.min(commands - done));
-        let resp3 = episode % 3 == 2;
+        let mode = Mode { resp3: episode % 3 == 2, small: episode / 2 % 2 == 1 };
         done += steps.len().max(1);
-        let Some(found) = run.play(&steps, resp3, &mut counts)? else { continue };
+        let Some(found) = run.play(&steps, mode, &mut counts)? else { continue };
         differences += 1;
         let what = found.what.split(['\n', ',']).next().unwrap_or_default();
         if seen.insert(format!("{} {what}", steps[found.at].name)) {
             steps.truncate(found.at + 1);
-            let (shortest, found) = shrink(run, steps, resp3, found)?;
-            show(seed, episode, resp3, &shortest, &found);
+            let (shortest, found) = shrink(run, steps, mode, found)?;
+            show(seed, episode, mode, &shortest, &found);
         }
     }
     Ok((counts, differences))
 }
 
-fn show(seed: u64, episode: usize, resp3: bool, steps: &[Step], found: &Difference) {
-    println!("DIFFERENCE (seed {seed}, episode {episode}, {})", if resp3 { "RESP3" } else { "RESP2" });
+fn show(seed: u64, episode: usize, mode: Mode, steps: &[Step], found: &Difference) {
+    let protocol = if mode.resp3 { "RESP3" } else { "RESP2" };
+    let small = if mode.small { ", small thresholds" } else { "" };
+    println!("DIFFERENCE (seed {seed}, episode {episode}, {protocol}{small})");
     for step in steps {
         let who = if step.session == 0 { "" } else { "2" };
         println!("  {who}> {}", text::line(&step.words));

@@ -1,7 +1,7 @@
 //! larder in this process, as one side of a run.
 
-use crate::differ::Engine;
-use crate::support::embedded::execute;
+use crate::differ::{Engine, Mode};
+use crate::support::embedded::{configure, execute};
 use larder::{Clock, Profile, Protocol, Reply, Session, Store};
 
 /// larder under profile 7.0, by the system's clock as the judge is.
@@ -12,12 +12,15 @@ pub struct Larder {
 }
 
 impl Engine for Larder {
-    fn fresh(&mut self, resp3: bool) -> Result<(), String> {
+    fn fresh(&mut self, mode: Mode) -> Result<(), String> {
         let builder = Store::builder().clock(Clock::system()).background(false).profile(Profile::V7_0);
-        self.resp3 = resp3;
+        self.resp3 = mode.resp3;
         let store = builder.build().map_err(|e| e.to_string())?;
+        for (name, value) in mode.settings() {
+            configure(&store, name, value)?;
+        }
         self.sessions = (0..3).map(|_| store.session()).collect();
-        let protocol = if resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
+        let protocol = if mode.resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
         self.sessions.iter_mut().for_each(|session| session.set_protocol(protocol));
         Ok(())
     }

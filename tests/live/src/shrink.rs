@@ -1,6 +1,6 @@
 //! Delta debugging: the shortest sequence that still shows a difference.
 
-use crate::differ::{Counts, Difference, Run, Step};
+use crate::differ::{Counts, Difference, Mode, Run, Step};
 use std::time::{Duration, Instant};
 
 /// A difference is shrunk for no longer than this.
@@ -8,7 +8,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Shrinker<'a> {
     run: &'a mut Run,
-    resp3: bool,
+    mode: Mode,
     best: Vec<Step>,
     found: Difference,
     until: Instant,
@@ -17,10 +17,10 @@ struct Shrinker<'a> {
 pub fn shrink(
     run: &mut Run,
     steps: Vec<Step>,
-    resp3: bool,
+    mode: Mode,
     found: Difference,
 ) -> Result<(Vec<Step>, Difference), String> {
-    let mut shrinker = Shrinker { run, resp3, best: steps, found, until: Instant::now() + PATIENCE };
+    let mut shrinker = Shrinker { run, mode, best: steps, found, until: Instant::now() + PATIENCE };
     loop {
         let before = weight(&shrinker.best);
         shrinker.drop_steps()?;
@@ -41,7 +41,7 @@ impl Shrinker<'_> {
         if candidate.is_empty() || Instant::now() > self.until {
             return Ok(false);
         }
-        let Some(found) = self.run.play(&candidate, self.resp3, &mut Counts::new())? else {
+        let Some(found) = self.run.play(&candidate, self.mode, &mut Counts::new())? else {
             return Ok(false);
         };
         self.best = candidate;
