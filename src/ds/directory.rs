@@ -44,6 +44,7 @@ const fn place(hash: u64) -> u64 {
     ((x * ((4 << 31) - x)) >> 31) / 3
 }
 
+#[derive(Clone)]
 struct Segment<S> {
     depth: u32,
     prefix: u32,
@@ -51,6 +52,7 @@ struct Segment<S> {
 }
 
 /// Segments of type `S`, found by hash prefix.
+#[derive(Clone)]
 pub struct Directory<S> {
     depth: u32,
     slots: Vec<u32>,

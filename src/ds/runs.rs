@@ -41,7 +41,7 @@ const HEAD: usize = 4;
 const RANDOM_TRIES: usize = 64;
 
 /// The blocks of the long keys and values of one segment, by number.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Outside {
     blocks: Vec<Box<[u8]>>,
     free: Vec<u32>,
@@ -93,7 +93,7 @@ fn resolve<'a>((len, raw): Piece<'a>, outside: &'a Outside) -> &'a [u8] {
 }
 
 /// One bucket: see the top of the file. A run without members owns no block.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Run<const VALUES: bool>(Box<[u8]>);
 
 impl<const VALUES: bool> Run<VALUES> {
@@ -245,6 +245,7 @@ impl<const VALUES: bool> Run<VALUES> {
 }
 
 /// Some runs (a power of two of them) and their long strings.
+#[derive(Clone)]
 struct Segment<const VALUES: bool> {
     bits: u32,
     len: usize,
@@ -419,6 +420,15 @@ pub struct Runs<const VALUES: bool> {
     len: usize,
     /// Heap bytes of the segments (the directory's own are cheap to ask).
     heap: usize,
+}
+
+impl<const VALUES: bool> Clone for Runs<VALUES> {
+    /// A copy has no room to spare in its vectors, so its bytes are counted anew.
+    fn clone(&self) -> Self {
+        let (directory, hasher) = (self.directory.clone(), self.hasher.clone());
+        let heap = directory.iter().map(Segment::recount).sum();
+        Self { directory, hasher, len: self.len, heap }
+    }
 }
 
 impl<const VALUES: bool> Runs<VALUES> {
@@ -663,6 +673,16 @@ mod tests {
         assert_eq!((set.get(b"m"), set.len()), (Some(&b""[..]), 1));
         assert_eq!(set.replace(b"m", b"x"), Some(Vec::new()));
         assert!(set.remove(b"m") && !set.contains(b"m"));
+    }
+
+    #[test]
+    fn a_copy_counts_its_own_bytes() {
+        let mut runs = Runs::<true>::new(hasher());
+        (0..5_000).for_each(|id| assert!(runs.insert(&key(id), &value(id, 1))));
+        (0..5_000).step_by(3).for_each(|id| assert!(runs.remove(&key(id))));
+        let copy = runs.clone();
+        assert_eq!((copy.len(), copy.mem()), (runs.len(), copy.recount()));
+        assert!(runs.iter().all(|(key, value)| copy.get(key) == Some(value)));
     }
 
     #[test]

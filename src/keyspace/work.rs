@@ -345,6 +345,14 @@ impl<'s> Work<'s> {
         Ok(())
     }
 
+    /// Puts a whole collection under a key, whatever it held; a small one stands in the entry itself.
+    pub fn put_collection<T: Collection>(&mut self, key: &Key, value: T, expiry: Expiry) -> Result<()> {
+        match small(&value) {
+            Some((form, bytes)) => self.put(key, Payload::Bytes(form, bytes), expiry),
+            None => self.put(key, Payload::Boxed(Box::new(value.wrap())), expiry),
+        }
+    }
+
     /// What `Keep` means while a transaction is open, where the old entry may be moved aside before the write.
     fn kept_expiry(&self, key: &Key, expiry: Expiry) -> Result<Expiry> {
         if self.undo.is_none() || expiry != Expiry::Keep {
