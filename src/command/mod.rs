@@ -9,9 +9,12 @@ pub mod row;
 mod session;
 
 mod bitmap;
+mod config;
 mod connection;
+mod debug;
 mod generic;
 mod hash;
+mod help;
 mod list;
 mod server;
 mod set;

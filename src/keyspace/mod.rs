@@ -260,6 +260,14 @@ impl Keyspace {
         self.next_due()
     }
 
+    /// Stops or restarts the removal of expired keys that nobody looks at.
+    pub fn set_active_expire(&self, on: bool) {
+        self.active_expire.store(on, Relaxed);
+        if on && self.background && !self.clock.is_manual() && self.next_due() != u64::MAX {
+            reaper::expect(&self.me, self.next_due(), &self.reaped);
+        }
+    }
+
     /// Notes a deadline of a shard, and wakes the reaper if it is the earliest now.
     fn due(&self, shard: usize, at: u64) {
         let cell = &self.cells[shard];

@@ -217,6 +217,16 @@ impl<'s> Work<'s> {
         found.map_or(ControlFlow::Continue(()), look)
     }
 
+    /// Looks at every shard, in order; a walking unit locks each for as long as `look` runs.
+    pub fn each_shard(&self, mut look: impl FnMut(&Shard)) {
+        for index in 0..self.keyspace.shards() {
+            match &self.held {
+                Held::Walk(_) => look(self.keyspace.lock(index, Access::Read).shard()),
+                _ => self.shard(index).into_iter().for_each(&mut look),
+            }
+        }
+    }
+
     // ---- reading
 
     /// The live entry of a key, without a trace of the look.

@@ -1,0 +1,207 @@
+//! CONFIG: the thresholds that can be changed while the store runs, and facts about it that clients read.
+//!
+//! Parameters are a short list of what is true here. A fact has one possible value: setting it to that value is fine,
+//! to another is refused. Old names (`*-ziplist-*`) are parameters of their own that share their setting.
+
+use super::args::Args;
+use super::help;
+use super::reply::Reply;
+use super::row::{ADMIN, Flags, Group, Hold, LOADING, NOSCRIPT, Row, Run, STALE};
+use super::session::Session;
+use crate::ds::glob;
+use crate::keyspace::{Keyspace, Work};
+use crate::limits::Setting;
+use crate::{Error, Result, num, ops};
+
+const COMMON: Flags = ADMIN.or(NOSCRIPT).or(LOADING).or(STALE);
+
+/// CONFIG's subcommands.
+pub(super) const SUBCOMMANDS: &[Row] = &[
+    Row::new("CONFIG GET pattern [pattern ...]", -3, COMMON, Group::Server, Run::Session(get))
+        .named("CONFIG|GET")
+        .since(2, 0, 0)
+        .doc(
+            "Answers the parameters whose names match, with their values",
+            "O(n*m) for n parameters, m patterns",
+        ),
+    Row::new(
+        "CONFIG SET parameter value [parameter value ...]",
+        -4,
+        COMMON,
+        Group::Server,
+        Run::Session(set),
+    )
+    .named("CONFIG|SET")
+    .since(2, 0, 0)
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+    .doc("Changes parameters: all of them, or none if one is refused", "O(n) in parameters given"),
+    Row::new("CONFIG RESETSTAT", 2, COMMON, Group::Server, Run::Work(reset_stat))
+        .named("CONFIG|RESETSTAT")
+        .since(2, 0, 0)
+        .hold(Hold::Walk)
+        .doc("Sets the counters that INFO shows back to zero", "O(1)"),
+    help::row("CONFIG HELP", "CONFIG|HELP", Group::Server),
+];
+
+/// How a parameter's value is written.
+#[derive(Clone, Copy)]
+enum Unit {
+    /// An integer from 0 on.
+    Count,
+    /// An integer of 32 bits.
+    Int,
+    /// Bytes, with an optional unit; at least so many.
+    Memory(i64),
+}
+
+/// One parameter.
+enum Parameter<'a> {
+    Setting(&'a Setting, Unit),
+    /// What can't be otherwise; `true` if no server lets it be set while it runs.
+    Fact(String, bool),
+}
+
+/// The second names of settings.
+const OLD_NAMES: [(&str, &str); 5] = [
+    ("hash-max-listpack-entries", "hash-max-ziplist-entries"),
+    ("hash-max-listpack-value", "hash-max-ziplist-value"),
+    ("list-max-listpack-size", "list-max-ziplist-size"),
+    ("zset-max-listpack-entries", "zset-max-ziplist-entries"),
+    ("zset-max-listpack-value", "zset-max-ziplist-value"),
+];
+
+/// Every parameter that this store's profile knows.
+fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
+    let rules = &keyspace.rules;
+    let mut all = Vec::new();
+    for (name, setting) in rules.settings() {
+        if name.starts_with("set-max-listpack") && !rules.profile.has((7, 2)) {
+            continue;
+        }
+        let old = OLD_NAMES.iter().find(|(new, _)| *new == name).map(|(_, old)| *old);
+        for name in std::iter::once(name).chain(old) {
+            all.push((name, Parameter::Setting(setting, unit(name))));
+        }
+    }
+    let databases = keyspace.databases.to_string();
+    all.extend([
+        ("appendonly", Parameter::Fact("no".into(), false)),
+        ("cluster-enabled", Parameter::Fact("no".into(), true)),
+        ("databases", Parameter::Fact(databases, true)),
+        ("list-compress-depth", Parameter::Fact("0".into(), false)),
+        ("maxmemory", Parameter::Fact("0".into(), false)),
+        ("maxmemory-policy", Parameter::Fact("noeviction".into(), false)),
+        ("requirepass", Parameter::Fact(String::new(), false)),
+        ("save", Parameter::Fact(String::new(), false)),
+    ]);
+    all
+}
+
+fn unit(name: &str) -> Unit {
+    match name {
+        "list-max-listpack-size" | "list-max-ziplist-size" => Unit::Int,
+        "proto-max-bulk-len" => Unit::Memory(1 << 20),
+        name if name.ends_with("-value") && !name.starts_with("set-") => Unit::Memory(0),
+        _ => Unit::Count,
+    }
+}
+
+impl Parameter<'_> {
+    fn value(&self) -> String {
+        match self {
+            Parameter::Setting(setting, _) => setting.get().to_string(),
+            Parameter::Fact(value, _) => value.clone(),
+        }
+    }
+
+    fn is_immutable(&self) -> bool {
+        matches!(self, Parameter::Fact(_, true))
+    }
+}
+
+fn get(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let wanted = |name: &str| args.rest(2).iter().any(|p| glob::matches_ignore_case(p, name.as_bytes()));
+    let parameters = parameters(session.store.keyspace());
+    let found = parameters.into_iter().filter(|(name, _)| wanted(name));
+    Ok(Reply::Map(found.map(|(name, p)| (Reply::bulk(name), Reply::bulk(p.value()))).collect()))
+}
+
+fn set(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let (pairs, rest) = args.rest(2).as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(Error::Syntax);
+    }
+    let parameters = parameters(session.store.keyspace());
+    let mut named: Vec<(&str, &Parameter<'_>, &[u8])> = Vec::new();
+    for [name, value] in pairs {
+        let found = parameters.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name));
+        let (name, parameter) = found.ok_or_else(|| unknown(name))?;
+        if parameter.is_immutable() {
+            return Err(refused(name, "can't set immutable config"));
+        }
+        if named.iter().any(|(other, ..)| other == name) {
+            return Err(refused(name, "duplicate parameter"));
+        }
+        named.push((name, parameter, value));
+    }
+    let mut changes = Vec::new();
+    for (name, parameter, value) in named {
+        changes.extend(check(parameter, value).map_err(|why| refused(name, &why))?);
+    }
+    changes.into_iter().for_each(|(setting, value)| setting.set(value));
+    Ok(Reply::OK)
+}
+
+/// What setting a parameter changes, if the value will do.
+fn check<'a>(parameter: &Parameter<'a>, value: &[u8]) -> Result<Option<(&'a Setting, i64)>, String> {
+    let (setting, number) = match parameter {
+        Parameter::Fact(fact, _) if value.eq_ignore_ascii_case(fact.as_bytes()) => return Ok(None),
+        Parameter::Fact(fact, _) => return Err(format!("this store has no other value than '{fact}'")),
+        Parameter::Setting(setting, Unit::Memory(least)) => {
+            (setting, within(memory(value)?, *least, i64::MAX))
+        }
+        Parameter::Setting(setting, unit) => {
+            let number = num::parse_i64(value).ok_or("argument couldn't be parsed into an integer")?;
+            let (least, most) =
+                if let Unit::Int = unit { (i32::MIN.into(), i32::MAX.into()) } else { (0, i64::MAX) };
+            (setting, within(Some(number), least, most))
+        }
+    };
+    Ok(Some((*setting, number?)))
+}
+
+fn within(number: Option<i64>, least: i64, most: i64) -> Result<i64, String> {
+    let fits = number.filter(|n| (least..=most).contains(n));
+    fits.ok_or_else(|| format!("argument must be between {least} and {most} inclusive"))
+}
+
+/// Bytes with an optional unit: `64`, `1k` (1000), `2mb` (2 * 1024 * 1024). `None` is too many.
+fn memory(text: &[u8]) -> Result<Option<i64>, String> {
+    let (digits, unit) = text.split_at(text.iter().take_while(|b| b.is_ascii_digit()).count());
+    let factor: i64 = match unit.to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
+        _ => return Err("argument must be a memory value".into()),
+    };
+    let add = |n: i64, digit: &u8| n.checked_mul(10)?.checked_add(i64::from(digit - b'0'));
+    Ok(digits.iter().try_fold(0, add).and_then(|n| n.checked_mul(factor)))
+}
+
+fn unknown(name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::owned(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"))
+}
+
+fn refused(name: &str, why: &str) -> Error {
+    Error::owned(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
+}
+
+fn reset_stat(work: &mut Work<'_>, _: &Args<'_>) -> Result<Reply> {
+    ops::server::reset_stats(work);
+    Ok(Reply::OK)
+}
