@@ -120,11 +120,19 @@ impl Parameter<'_> {
 }
 
 fn get(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
-    let wanted = |name: &str| args.rest(2).iter().any(|p| glob::matches_ignore_case(p, name.as_bytes()));
-    let parameters = parameters(session.store.keyspace());
-    let found = parameters.into_iter().filter(|(name, _)| wanted(name));
-    Ok(Reply::Map(found.map(|(name, p)| (Reply::bulk(name), Reply::bulk(p.value()))).collect()))
+    let found = parameters(session.store.keyspace()).into_iter().filter_map(|(name, parameter)| {
+        // A plain name is answered as it was written.
+        let exact = args.rest(2).iter().find(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+        let matched = exact.is_some()
+            || args.rest(2).iter().any(|pattern| glob::matches_ignore_case(pattern, name.as_bytes()));
+        let shown = exact.copied().unwrap_or(name.as_bytes());
+        matched.then(|| (Reply::bulk(shown), Reply::bulk(parameter.value())))
+    });
+    Ok(Reply::Map(found.collect()))
 }
+
+/// A parameter as a command names it, with the value it asks for.
+type Request<'a, 'p> = (&'a [u8], &'a Parameter<'p>, &'a [u8]);
 
 fn set(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let (pairs, rest) = args.rest(2).as_chunks::<2>();
@@ -132,20 +140,20 @@ fn set(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
         return Err(Error::Syntax);
     }
     let parameters = parameters(session.store.keyspace());
-    let mut named: Vec<(&str, &Parameter<'_>, &[u8])> = Vec::new();
+    let mut requests: Vec<Request<'_, '_>> = Vec::new();
     for [name, value] in pairs {
         let found = parameters.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name));
-        let (name, parameter) = found.ok_or_else(|| unknown(name))?;
+        let (_, parameter) = found.ok_or_else(|| unknown(name))?;
         if parameter.is_immutable() {
             return Err(refused(name, "can't set immutable config"));
         }
-        if named.iter().any(|(other, ..)| other == name) {
+        if requests.iter().any(|(other, ..)| other.eq_ignore_ascii_case(name)) {
             return Err(refused(name, "duplicate parameter"));
         }
-        named.push((name, parameter, value));
+        requests.push((name, parameter, value));
     }
     let mut changes = Vec::new();
-    for (name, parameter, value) in named {
+    for (name, parameter, value) in requests {
         changes.extend(check(parameter, value).map_err(|why| refused(name, &why))?);
     }
     changes.into_iter().for_each(|(setting, value)| setting.set(value));
@@ -197,7 +205,8 @@ fn unknown(name: &[u8]) -> Error {
     Error::owned(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"))
 }
 
-fn refused(name: &str, why: &str) -> Error {
+fn refused(name: &[u8], why: &str) -> Error {
+    let name = String::from_utf8_lossy(name);
     Error::owned(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
 }
 
