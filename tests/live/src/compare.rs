@@ -66,6 +66,10 @@ impl<'a> Pair<'a> {
             return Ok(());
         }
         match step.name.as_str() {
+            "MULTI" => {
+                self.queues[step.session].get_or_insert_default();
+                same(rule, a, b)
+            }
             "EXEC" => self.executed(step.session, a, b),
             "DISCARD" => {
                 self.queues[step.session] = None;
@@ -175,9 +179,10 @@ impl<'a> Pair<'a> {
 }
 
 /// SET with a deadline in the past leaves a dead key in Redis, which DBSIZE and DEBUG DIGEST count until someone looks at
-/// it: KEYS does.
+/// it: SCAN does (and KEYS does not).
 fn sweep(engine: &mut dyn Engine, session: usize) {
-    engine.run(session, &[b"KEYS".to_vec(), b"*".to_vec()]);
+    let scan = ["SCAN", "0", "COUNT", "1000000"].map(|word| word.as_bytes().to_vec());
+    engine.run(session, &scan);
 }
 
 fn words(name: &[u8], first: &[Vec<u8>], rest: &[Vec<u8>]) -> Vec<Vec<u8>> {
@@ -317,6 +322,7 @@ fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, [Reply; 3]> {
     if ask(&[b"DBSIZE"]) == Reply::Integer(0) {
         return BTreeMap::new();
     }
+    ask(&[b"SCAN", b"0", b"COUNT", b"1000000"]);
     let keys = bulks(&ask(&[b"KEYS", b"*"]));
     let about = |key: Vec<u8>| {
         let facts = [
