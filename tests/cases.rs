@@ -48,7 +48,6 @@ fn inside_multi() {
 }
 
 #[test]
-#[ignore = "reads the stores by KEYS, TYPE and PEXPIRETIME, which are not in this tree yet"]
 fn effects_replayed() {
     door::run(&files(), &mut Embedded::replayed()).verdict("effects replayed");
 }

@@ -4,7 +4,7 @@ use super::Builder;
 use crate::command::{Reply, Session};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::sync;
-use crate::{Bytes, Result};
+use crate::{Bytes, Error, Result};
 use std::sync::Arc;
 
 /// A handle on a store: cheap to clone, `Send + Sync`, with a method for each Redis command that makes sense as a
@@ -65,6 +65,9 @@ impl sealed::Runs for Shared {
         body: impl FnOnce(&mut Work<'_>) -> Result<R>,
     ) -> Result<R> {
         sync::check_outside_body()?;
+        if self.db >= self.keyspace.databases {
+            return Err(Error::text("ERR DB index is out of range"));
+        }
         let mut work = Work::begin(&self.keyspace, self.db, lock, access);
         let answer = body(&mut work);
         work.commit();

@@ -50,6 +50,11 @@ impl<'a> Args<'a> {
         num::parse_i64(self.words[at]).ok_or(Error::NotAnInteger)
     }
 
+    /// The 32-bit integer at word `at`.
+    pub fn int32(&self, at: usize) -> Result<i32> {
+        int32(self.words[at])
+    }
+
     /// The floating point number at word `at`; Redis's usual error if it is none.
     pub fn float(&self, at: usize) -> Result<f64> {
         num::parse_f64(self.words[at]).ok_or(Error::NotAFloat)
@@ -122,8 +127,20 @@ impl<'a> Options<'a> {
         num::parse_i64(self.word()?).ok_or(Error::NotAnInteger)
     }
 
+    /// Reads a 32-bit integer.
+    pub fn int32(&mut self) -> Result<i32> {
+        int32(self.word()?)
+    }
+
     /// Fails with a syntax error if a word is left.
     pub fn end(&self) -> Result<()> {
         if self.is_done() { Ok(()) } else { Err(Error::Syntax) }
     }
+}
+
+/// A word as a 32-bit integer, with Redis's two errors.
+fn int32(word: &[u8]) -> Result<i32> {
+    let value = num::parse_i64(word).ok_or(Error::NotAnInteger)?;
+    i32::try_from(value)
+        .map_err(|_| Error::text("ERR value is out of range, value must between -2147483648 and 2147483647"))
 }

@@ -4,7 +4,7 @@ use super::args::Args;
 use super::reply::Reply;
 use super::row::{FAST, Group, LOADING, Row, Run, STALE};
 use super::session::Session;
-use crate::{Error, Result};
+use crate::Result;
 
 /// The group's rows.
 pub const ROWS: &[Row] = &[
@@ -29,10 +29,6 @@ fn echo(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn select(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
-    let index = i32::try_from(args.int(1)?).map_err(|_| {
-        Error::text("ERR value is out of range, value must between -2147483648 and 2147483647")
-    })?;
-    let index = usize::try_from(index).ok().filter(|db| *db < session.store.keyspace().databases);
-    session.db = index.ok_or_else(|| Error::text("ERR DB index is out of range"))?;
+    session.db = session.store.keyspace().database(i64::from(args.int32(1)?))?;
     Ok(Reply::OK)
 }

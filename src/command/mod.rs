@@ -12,9 +12,11 @@ mod bitmap;
 mod config;
 mod connection;
 mod debug;
+mod expire;
 mod generic;
 mod hash;
 mod help;
+mod keyspace;
 mod list;
 mod server;
 mod set;
@@ -37,6 +39,8 @@ const GROUPS: &[&[Row]] = &[
     list::ROWS,
     set::ROWS,
     generic::ROWS,
+    expire::ROWS,
+    keyspace::ROWS,
     transactions::ROWS,
     connection::ROWS,
     server::ROWS,

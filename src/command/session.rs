@@ -83,6 +83,7 @@ impl Session {
     /// The same with the words as slices.
     pub fn execute_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
         sync::check_outside_body()?;
+        self.store.keyspace().database(self.db as i64)?;
         self.store.keyspace().commands.fetch_add(1, Relaxed);
         let reply = match self.resolve(words) {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),

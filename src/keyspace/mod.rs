@@ -16,6 +16,7 @@ use crate::clock::{Clock, Tick};
 use crate::limits::Rules;
 use crate::rng::Rng;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::{Error, Result};
 use crossbeam_skiplist::SkipSet;
 use shard::{Shard, Space};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -163,6 +164,12 @@ impl Keyspace {
     /// How many shards there are.
     pub fn shards(&self) -> usize {
         self.cells.len()
+    }
+
+    /// The database of this number; Redis's error if there is none.
+    pub fn database(&self, index: i64) -> Result<usize> {
+        let index = usize::try_from(index).ok().filter(|db| *db < self.databases);
+        index.ok_or(Error::text("ERR DB index is out of range"))
     }
 
     /// Which shard a hash belongs to: its top bits say.

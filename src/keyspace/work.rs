@@ -240,18 +240,22 @@ impl<'s> Work<'s> {
     /// The live entry of a key, for a command that reads it: counts a hit or a miss and stamps the access.
     #[inline]
     pub fn entry(&self, key: &Key) -> Result<Option<&Entry>> {
+        let found = self.glance(key)?;
+        if let Some(entry) = found {
+            entry.set_access(self.stamp());
+        }
+        Ok(found)
+    }
+
+    /// The live entry of a key, for a command that asks about it without using it (TTL, TYPE, EXISTS): counts a hit
+    /// or a miss and leaves the access stamp.
+    #[inline]
+    pub fn glance(&self, key: &Key) -> Result<Option<&Entry>> {
         let shard = self.shard(self.shard_of(key))?;
         let found = shard.space(self.db).and_then(|s| s.table.find(key.hash, |e| e.key() == key.bytes));
         let found = found.filter(|entry| !entry.is_expired(|| self.now()));
-        match found {
-            Some(entry) => {
-                entry.set_access(self.stamp());
-                shard.stats.hits.fetch_add(1, Relaxed);
-            }
-            None => {
-                shard.stats.misses.fetch_add(1, Relaxed);
-            }
-        }
+        let counter = if found.is_some() { &shard.stats.hits } else { &shard.stats.misses };
+        counter.fetch_add(1, Relaxed);
         Ok(found)
     }
 

@@ -2,8 +2,10 @@
 //! first, then change, then say what they did: effect, event.
 
 pub mod bitmap;
+pub mod expire;
 pub mod generic;
 pub mod hash;
+pub mod keyspace;
 pub mod list;
 pub mod server;
 pub mod set;

@@ -34,6 +34,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All types.
+    pub const ALL: [Kind; 4] = [Kind::String, Kind::List, Kind::Set, Kind::Hash];
+
+    /// The type with this name, in any case.
+    pub fn named(name: &[u8]) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
     /// The name TYPE answers.
     pub fn name(self) -> &'static str {
         match self {
