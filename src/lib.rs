@@ -24,7 +24,7 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
-pub use api::{Builder, Open, Scope, Shared, Store, Transaction, Ttl};
+pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction, Ttl};
 pub use bytes::Bytes;
 pub use clock::Clock;
 pub use command::{Form, Protocol, Reply, Session};

@@ -16,5 +16,6 @@ mod transaction;
 
 pub use builder::Builder;
 pub use generic::Ttl;
+pub use set::SetScan;
 pub use store::{Scope, Shared, Store};
 pub use transaction::{Open, Transaction};
