@@ -360,9 +360,9 @@ impl Edit<'_, Set> {
         let mut popped = Vec::with_capacity(old.len().saturating_sub(keep));
         select(old.iter(), old.len(), keep, rng, |member, chosen| {
             if chosen {
-                drop(member.with(|bytes| kept.insert(bytes)))
+                member.with(|bytes| kept.insert(bytes));
             } else {
-                popped.push(member.to_bytes())
+                popped.push(member.to_bytes());
             }
         });
         self.replace(rest);
