@@ -9,6 +9,7 @@ use crate::Result;
 /// The group's rows.
 pub const ROWS: &[Row] = &[
     Row::new("PING [message]", -1, FAST, Group::Connection, Run::Session(ping))
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("Answers PONG, or the message", "O(1)"),
     Row::new("ECHO message", 2, FAST.or(LOADING).or(STALE), Group::Connection, Run::Session(echo))
         .doc("Answers the message", "O(1)"),

@@ -65,9 +65,7 @@ fn digest_values(work: &Work<'_>, keys: &[&[u8]]) -> Result<Reply> {
 fn object(work: &Work<'_>, key: &[u8]) -> Result<Reply> {
     let entry = work.peek(&work.key(key))?.ok_or(Error::NoSuchKey)?;
     let encoding = ops::server::encoding(work.rules(), entry.view());
-    let idle = work.stamp().wrapping_sub(entry.access());
-    // Redis counts these seconds in 24 bits.
-    let lru = entry.access() & 0xff_ffff;
+    let (lru, idle) = (entry.access(), entry.idle(work.stamp()));
     let at = entry.key().as_ptr();
     Ok(Reply::Simple(
         format!("Value at:{at:p} refcount:1 encoding:{encoding} lru:{lru} lru_seconds_idle:{idle}").into(),

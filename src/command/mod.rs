@@ -9,6 +9,7 @@ pub mod row;
 mod session;
 
 mod bitmap;
+mod command_info;
 mod config;
 mod connection;
 mod debug;

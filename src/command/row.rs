@@ -210,7 +210,7 @@ pub enum Run {
     Work(fn(&mut Work<'_>, &Args<'_>) -> Result<Reply>),
     /// On the session; takes no lock, or its own (then it is not allowed inside MULTI).
     Session(fn(&mut Session, &Args<'_>) -> Result<Reply>),
-    /// By its subcommands.
+    /// By its subcommands. A container of arity -1 may be called bare: then its first subcommand runs.
     Container(&'static [Row]),
 }
 
@@ -342,6 +342,27 @@ impl Row {
             Ok(exact) => words == exact,
             Err(_) => words >= self.arity.unsigned_abs() as usize,
         }
+    }
+
+    /// First key, last key (negative: from the end) and step, as clients read them that know no key specifications:
+    /// the specifications at fixed words that join each other, taken as one.
+    pub fn key_range(&self) -> (i32, i32, i32) {
+        let mut range: Option<(i32, i32)> = None;
+        for spec in self.keys {
+            let (Begin::Index(index), Find::Range { last, step, .. }) = (spec.begin, spec.find) else {
+                continue;
+            };
+            let begin = index as i32;
+            let last = if last < 0 { last } else { begin + last };
+            if self.keys.len() == 1 {
+                return (begin, last, step as i32);
+            }
+            if step != 1 || range.is_some_and(|(_, end)| end != begin - 1) {
+                continue;
+            }
+            range = Some((range.map_or(begin, |(first, _)| first), last));
+        }
+        range.map_or((0, 0, 0), |(first, last)| (first, last, 1))
     }
 
     /// The indices of the words that are keys, in order, each once; `None` where a count among the words is off.

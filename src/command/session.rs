@@ -122,7 +122,8 @@ impl Session {
         let row = find(name).filter(known).ok_or_else(|| unknown_command(words))?;
         let Run::Container(_) = row.run else { return check_arity(row, words) };
         if words.len() < 2 {
-            return check_arity(row, words);
+            check_arity(row, words)?;
+            return row.subcommands().first().ok_or_else(|| unknown_command(words));
         }
         let sub = find_sub(row, words[1]).filter(known);
         check_arity(sub.ok_or_else(|| unknown_subcommand(row, words[1]))?, words)

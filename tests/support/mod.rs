@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each user takes its part.
 
 pub mod case;
+pub mod commands;
 pub mod door;
 pub mod embedded;
 pub mod text;

@@ -4,12 +4,14 @@
 //! larder-live record [--check] FILE...          write, or compare, the expectations of transcripts
 //! larder-live differ [--commands N] [--seed N] [--differences N] [--only NAMES] [--self] [--self-config NAME=VALUE]
 //! larder-live cts FILE [--server] [--since VERSION]   run a compatibility suite's cases
+//! larder-live commands FILE                      write what the server says of its commands
 //! ```
 //!
 //! `--self` lets a second redis-server stand in for larder: it tests the tool itself, and must find nothing. With
 //! `--self-config set-max-intset-entries=3` that server differs in one setting, and the run must find it.
 
 mod client;
+mod commands;
 mod compare;
 mod cts;
 mod differ;
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
         "record" => record::main(options),
         "differ" => differ::main(options),
         "cts" => cts::main(options),
-        _ => Err("usage: larder-live record|differ|cts ...".into()),
+        "commands" => commands::main(options),
+        _ => Err("usage: larder-live record|differ|cts|commands ...".into()),
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,
