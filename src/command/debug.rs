@@ -63,13 +63,13 @@ fn digest_values(work: &Work<'_>, keys: &[&[u8]]) -> Result<Reply> {
 }
 
 fn object(work: &Work<'_>, key: &[u8]) -> Result<Reply> {
-    let entry = work.peek(&work.key(key))?.ok_or(Error::NoSuchKey)?;
-    let encoding = ops::server::encoding(work.rules(), entry.view());
-    let (lru, idle) = (entry.access(), entry.idle(work.stamp()));
-    let at = entry.key().as_ptr();
-    Ok(Reply::Simple(
-        format!("Value at:{at:p} refcount:1 encoding:{encoding} lru:{lru} lru_seconds_idle:{idle}").into(),
-    ))
+    let key = work.key(key);
+    let entry = work.peek(&key)?.ok_or(Error::NoSuchKey)?;
+    let (at, lru) = (entry.key().as_ptr(), entry.access());
+    let encoding = ops::generic::encoding(work, &key)?.unwrap_or_default();
+    let idle = ops::generic::idle_secs(work, &key)?.unwrap_or_default();
+    let line = format!("Value at:{at:p} refcount:1 encoding:{encoding} lru:{lru} lru_seconds_idle:{idle}");
+    Ok(Reply::Simple(line.into()))
 }
 
 /// The integer that a text begins with, as C reads it; 0 for none.

@@ -4,7 +4,6 @@ use crate::Result;
 use crate::digest::Digest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
-use crate::limits::Rules;
 use crate::value::{Kind, View};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -75,14 +74,6 @@ fn add_value(_: &Work<'_>, view: View<'_>, digest: &mut Digest) {
             }
         }
         Kind::List | Kind::Set | Kind::Hash => {}
-    }
-}
-
-/// The name OBJECT ENCODING has for a value's form.
-pub fn encoding(_: &Rules, view: View<'_>) -> &'static str {
-    match view {
-        View::Str(string) => string.encoding(),
-        _ => "unknown",
     }
 }
 
