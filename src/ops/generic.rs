@@ -105,15 +105,7 @@ fn same_object() -> Error {
 
 /// OBJECT ENCODING.
 pub fn encoding(work: &Work<'_>, key: &Key<'_>) -> Result<Option<&'static str>> {
-    Ok(work.glance(key)?.map(|entry| encoding_of(entry.view(), work)))
-}
-
-fn encoding_of(view: View<'_>, work: &Work<'_>) -> &'static str {
-    let _ = work;
-    match view {
-        View::Str(string) => string.encoding(),
-        other => other.kind().name(),
-    }
+    Ok(work.glance(key)?.map(|entry| entry.view().encoding(work.rules())))
 }
 
 /// OBJECT IDLETIME: seconds since the last access. The stamp has 22 bits, so what idles longer than 48 days seems to

@@ -4,7 +4,8 @@ use crate::Result;
 use crate::digest::Digest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
-use crate::value::{Kind, View};
+use crate::value::set::Member;
+use crate::value::{Kind, Set, View};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -73,7 +74,12 @@ fn add_value(_: &Work<'_>, view: View<'_>, digest: &mut Digest) {
                 string.with(|bytes| digest.string(bytes));
             }
         }
-        Kind::List | Kind::Set | Kind::Hash => {}
+        Kind::Set => {
+            if let Ok(set) = view.collection::<Set>() {
+                digest.set(set.iter().map(Member::to_bytes));
+            }
+        }
+        Kind::List | Kind::Hash => {}
     }
 }
 

@@ -332,6 +332,9 @@ const PROBED: usize = 4;
 
 fn union(work: &Work<'_>, sets: &[Option<SetRef<'_>>], mut each: impl FnMut(Member<'_>)) {
     let mut sets: Vec<SetRef<'_>> = sets.iter().flatten().copied().collect();
+    if let Some(ints) = integers(&sets) {
+        return ints.into_iter().map(Member::Int).for_each(each);
+    }
     if sets.len() > PROBED {
         let all: Vec<_> = sets.into_iter().map(Some).collect();
         return built(work, Combine::Union, &all).view().iter().for_each(each);
@@ -341,6 +344,18 @@ fn union(work: &Work<'_>, sets: &[Option<SetRef<'_>>], mut each: impl FnMut(Memb
         let fresh = |member: &Member<'_>| !sets[..at].iter().any(|earlier| earlier.has(*member));
         set.iter().filter(fresh).for_each(&mut each);
     }
+}
+
+/// All integers in order, each once, if the sets are integer sets.
+fn integers(sets: &[SetRef<'_>]) -> Option<Vec<i64>> {
+    let mut all = Vec::new();
+    for set in sets {
+        let SetRef::Ints(ints) = set else { return None };
+        all.extend(ints.iter());
+    }
+    all.sort_unstable();
+    all.dedup();
+    Some(all)
 }
 
 fn diff(sets: &[Option<SetRef<'_>>], each: impl FnMut(Member<'_>)) {

@@ -243,6 +243,15 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The name OBJECT ENCODING has for the value's form.
+    pub fn encoding(self, rules: &Rules) -> &'static str {
+        match self.kind() {
+            Kind::String => self.string().map_or("", StrRef::encoding),
+            Kind::Set => self.collection::<Set>().map_or("", |set| set.encoding(rules.profile)),
+            other => other.name(),
+        }
+    }
+
     /// The string, or WRONGTYPE.
     #[inline]
     pub fn string(self) -> Result<StrRef<'a>> {
