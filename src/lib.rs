@@ -24,7 +24,8 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
-pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction, Ttl};
+pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
+pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Ttl};
 pub use bytes::Bytes;
 pub use clock::Clock;
 pub use command::{Form, Protocol, Reply, Session};

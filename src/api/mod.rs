@@ -5,8 +5,10 @@
 
 mod bitmap;
 mod builder;
+mod expire;
 mod generic;
 mod hash;
+mod keyspace;
 mod list;
 mod server;
 mod set;
@@ -15,7 +17,9 @@ mod string;
 mod transaction;
 
 pub use builder::Builder;
-pub use generic::Ttl;
+pub use expire::{Deadline, ExpireOptions, Ttl};
+pub use generic::CopyOptions;
+pub use keyspace::{Scan, ScanPrefix};
 pub use set::SetScan;
 pub use store::{Scope, Shared, Store};
 pub use transaction::{Open, Transaction};

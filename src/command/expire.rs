@@ -115,12 +115,7 @@ fn condition(args: &Args<'_>) -> Result<Condition> {
             return Err(Error::owned(format!("ERR Unsupported option {}", String::from_utf8_lossy(word))));
         }
     }
-    if condition.nx && (condition.xx || condition.gt || condition.lt) {
-        return Err(Error::text("ERR NX and XX, GT or LT options at the same time are not compatible"));
-    }
-    if condition.gt && condition.lt {
-        return Err(Error::text("ERR GT and LT options at the same time are not compatible"));
-    }
+    condition.check()?;
     Ok(condition)
 }
 

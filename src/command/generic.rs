@@ -1,10 +1,9 @@
 //! Generic commands: rows, argument parsing, replies.
 
 use super::args::Args;
+use super::help;
 use super::reply::Reply;
-use super::row::{
-    BLOCKING, DENYOOM, FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, READONLY, Row, Run, STALE, WRITE,
-};
+use super::row::{BLOCKING, DENYOOM, FAST, Flags, Group, KeySpec, NOSCRIPT, READONLY, Row, Run, WRITE};
 use super::session::Session;
 use crate::keyspace::{Place, Work};
 use crate::num;
@@ -93,11 +92,7 @@ const OBJECT: &[Row] = &[
         .named("OBJECT|FREQ")
         .since(4, 0, 0)
         .doc("How often a key is used, on the LFU policies' logarithmic scale", "O(1)"),
-    Row::new("OBJECT HELP", 2, LOADING.or(STALE), Group::Generic, Run::Session(object_help))
-        .named("OBJECT|HELP")
-        .since(6, 2, 0)
-        .categories(KEYSPACE)
-        .doc("The subcommands", "O(1)"),
+    help::row("OBJECT HELP", "OBJECT|HELP", Group::Generic).since(6, 2, 0).categories(KEYSPACE),
     object("OBJECT IDLETIME key", Run::Work(idletime))
         .named("OBJECT|IDLETIME")
         .doc("For how many seconds a key was not used", "O(1)"),
@@ -185,29 +180,6 @@ fn idletime(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 
 fn refcount(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     Ok(ops::refcount(work, &args.key(work, 2))?.map_or(Reply::Null, Reply::Integer))
-}
-
-/// Each subcommand's arguments and what it does, in Redis's own words, which tools read.
-const OBJECT_HELP: &[&str] = &[
-    "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    "ENCODING <key>",
-    "    Return the kind of internal representation used in order to store the value",
-    "    associated with a <key>.",
-    "FREQ <key>",
-    "    Return the access frequency index of the <key>. The returned integer is",
-    "    proportional to the logarithm of the recent access frequency of the key.",
-    "IDLETIME <key>",
-    "    Return the idle time of the <key>, that is the approximated number of",
-    "    seconds elapsed since the last access to the key.",
-    "REFCOUNT <key>",
-    "    Return the number of references of the value associated with the specified",
-    "    <key>.",
-    "HELP",
-    "    Prints this help.",
-];
-
-fn object_help(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    Ok(Reply::Array(OBJECT_HELP.iter().map(|line| Reply::Simple((*line).into())).collect()))
 }
 
 /// No replica will ever answer, so there is nothing to wait for.

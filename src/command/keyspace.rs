@@ -8,7 +8,7 @@ use crate::keyspace::Work;
 use crate::num::{self, Digits};
 use crate::ops::keyspace::{self as ops, Filter};
 use crate::value::Kind;
-use crate::{Bytes, Error, Result};
+use crate::{Error, Result};
 
 const DANGEROUS: &[&str] = &["@keyspace", "@dangerous"];
 const KEYSPACE: &[&str] = &["@keyspace"];
@@ -76,7 +76,7 @@ fn scan(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let (mut filter, mut count, mut options) = (Filter::default(), 10, args.options(2));
     while !options.is_done() {
         if options.take_with("MATCH", 1) {
-            filter.pattern = options.word().ok().filter(|pattern| *pattern != b"*").map(Bytes::from);
+            filter.set_pattern(options.word()?);
         } else if options.take_with("COUNT", 1) {
             count = options.int()?;
             if count < 1 {

@@ -1,11 +1,11 @@
 //! What EXPIRE and its family mean.
 
-use crate::Result;
 use crate::keyspace::{Key, Work};
 use crate::num::Digits;
+use crate::{Error, Result};
 
 /// When a new deadline is taken.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Condition {
     /// Only where there is none.
     pub nx: bool,
@@ -18,6 +18,17 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Fails if the parts contradict each other.
+    pub fn check(self) -> Result<()> {
+        if self.nx && (self.xx || self.gt || self.lt) {
+            return Err(Error::text("ERR NX and XX, GT or LT options at the same time are not compatible"));
+        }
+        if self.gt && self.lt {
+            return Err(Error::text("ERR GT and LT options at the same time are not compatible"));
+        }
+        Ok(())
+    }
+
     fn allows(self, old: Option<u64>, at: i64) -> bool {
         let old = old.map(|old| i64::try_from(old).unwrap_or(i64::MAX));
         !(self.nx && old.is_some()

@@ -8,17 +8,21 @@ use crate::{Error, Result};
 /// DEL and UNLINK: removes keys; answers how many were there. Values that take long to free are freed by the reaper
 /// either way.
 pub fn del(work: &mut Work<'_>, keys: &[Key<'_>]) -> Result<usize> {
-    let mut gone: Vec<&[u8]> = vec![b"DEL"];
+    let (mut gone, mut words) = (0, Vec::new());
     for key in keys {
         if work.remove(key)? {
             work.touch(key, "del");
-            gone.push(key.bytes);
+            gone += 1;
+            if work.recording() {
+                words.push(key.bytes);
+            }
         }
     }
-    if gone.len() > 1 {
-        work.effect(&gone);
+    if !words.is_empty() {
+        words.insert(0, b"DEL");
+        work.effect(&words);
     }
-    Ok(gone.len() - 1)
+    Ok(gone)
 }
 
 /// EXISTS: how many of the keys are there, one named twice counting twice.

@@ -17,15 +17,23 @@ use std::ops::{Bound, ControlFlow};
 /// Which keys a walk answers.
 #[derive(Clone, Default)]
 pub struct Filter {
+    /// What they begin with.
+    pub prefix: Bytes,
     /// A glob pattern.
-    pub pattern: Option<Bytes>,
+    pattern: Option<Bytes>,
     /// A type; `Some(None)` is one no key has.
     pub kind: Option<Option<Kind>>,
 }
 
 impl Filter {
+    /// Only keys that match this pattern. A lone star is no filter at all: it takes the empty key too.
+    pub fn set_pattern(&mut self, pattern: &[u8]) {
+        self.pattern = (pattern != b"*").then(|| Bytes::from(pattern));
+    }
+
     fn takes(&self, entry: &Entry, now: impl FnOnce() -> u64) -> bool {
         self.kind.is_none_or(|kind| kind == Some(entry.view().kind()))
+            && entry.key().starts_with(&self.prefix)
             && self.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, entry.key()))
             && !entry.is_expired(now)
     }
@@ -67,10 +75,8 @@ pub fn keys(work: &Work<'_>, pattern: &[u8]) -> Vec<Bytes> {
         let takes = |key: &[u8]| shape.rest == Rest::Anything || glob::matches(pattern, key);
         return indexed(work, &index, &shape.prefix, takes);
     }
-    // KEYS * answers the empty key too, which the pattern by itself does not match.
-    let pattern = (pattern != b"*").then(|| Bytes::from(pattern));
-    let filter = Filter { pattern, kind: None };
-    let mut found = Vec::new();
+    let (mut filter, mut found) = (Filter::default(), Vec::new());
+    filter.set_pattern(pattern);
     work.each_space(|_, space| {
         let taken = space.table.iter().filter(|entry| filter.takes(entry, || work.now()));
         found.extend(taken.map(|entry| Bytes::from(entry.key())));
@@ -89,15 +95,15 @@ fn indexed(work: &Work<'_>, index: &KeyIndex, prefix: &[u8], takes: impl Fn(&[u8
     found
 }
 
-/// Up to `count` live keys with a prefix after the key `after`, in order, from the ordered index; and the last key
-/// looked at, if there may be more.
+/// Up to `count` live keys with a prefix after the key `after`, in order, from the ordered index, which the store must
+/// keep; and the last key looked at, if there may be more.
 pub fn scan_index(
     work: &Work<'_>,
-    index: &KeyIndex,
     prefix: &[u8],
     after: Option<&[u8]>,
     count: usize,
 ) -> (Option<Bytes>, Vec<Bytes>) {
+    let Some(index) = work.keyspace().index(work.db) else { return (None, Vec::new()) };
     let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
     let range = index.range::<[u8], _>((from, Bound::Unbounded));
     let mut found: Vec<Bytes> = range
