@@ -149,6 +149,22 @@ fn coarse_system_secs() -> u32 {
     time.tv_sec as u32
 }
 
+/// Time this process has spent on processors: its own, and the system's for it. `None` where it can't be asked.
+#[cfg(all(unix, not(miri)))]
+pub(crate) fn cpu_times() -> Option<[Duration; 2]> {
+    // SAFETY: all zeros is a valid `rusage`: it holds nothing but integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid rusage for the call to fill.
+    let failed = unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) } != 0;
+    let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    (!failed).then(|| [time(usage.ru_utime), time(usage.ru_stime)])
+}
+
+#[cfg(not(all(unix, not(miri))))]
+pub(crate) fn cpu_times() -> Option<[Duration; 2]> {
+    None
+}
+
 #[cfg(not(all(target_os = "linux", not(miri))))]
 fn coarse_system_secs() -> u32 {
     since_epoch(SystemTime::now()).as_secs() as u32

@@ -1,5 +1,6 @@
 //! The rules values live by: encoding thresholds, the profile, the hasher; and limits of the engine itself.
 
+use crate::num::FloatStyle;
 use ahash::RandomState;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -38,6 +39,11 @@ impl Profile {
             Profile::V7_4 => (7, 4),
             Profile::V8_0 => (8, 0),
         }
+    }
+
+    /// How it prints doubles.
+    pub(crate) fn float_style(self) -> FloatStyle {
+        if self.has((7, 2)) { FloatStyle::Shortest } else { FloatStyle::Digits17 }
     }
 
     /// The full version text that INFO reports.

@@ -17,6 +17,7 @@ mod expire;
 mod generic;
 mod hash;
 mod help;
+mod info;
 mod keyspace;
 mod list;
 mod server;

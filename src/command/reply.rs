@@ -1,6 +1,6 @@
 //! `Reply`: what a command answers, in all kinds of RESP3, with its RESP2 form.
 
-use crate::{Bytes, Error};
+use crate::{Bytes, Error, FloatStyle};
 use std::borrow::Cow;
 
 /// A command's answer, in the kinds of RESP3.
@@ -63,16 +63,18 @@ impl Reply {
         Reply::Integer(i64::from(yes))
     }
 
-    /// The same answer in the kinds that RESP2 has.
+    /// The same answer in the kinds that RESP2 has, doubles printed as Redis 7.2 prints them.
     pub fn into_resp2(self) -> Reply {
+        self.into_resp2_as(FloatStyle::default())
+    }
+
+    /// The same answer in the kinds that RESP2 has, doubles printed in this style.
+    pub fn into_resp2_as(self, floats: FloatStyle) -> Reply {
+        let all = |items: Vec<Reply>| items.into_iter().map(|item| item.into_resp2_as(floats)).collect();
         match self {
-            Reply::Map(pairs) => {
-                Reply::Array(pairs.into_iter().flat_map(|(k, v)| [k.into_resp2(), v.into_resp2()]).collect())
-            }
-            Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => {
-                Reply::Array(items.into_iter().map(Reply::into_resp2).collect())
-            }
-            Reply::Double(value) => Reply::bulk(crate::num::format_f64(value)),
+            Reply::Map(pairs) => Reply::Array(all(pairs.into_iter().flat_map(|(k, v)| [k, v]).collect())),
+            Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => Reply::Array(all(items)),
+            Reply::Double(value) => Reply::bulk(crate::num::format_f64_as(value, floats)),
             Reply::Boolean(yes) => Reply::flag(yes),
             Reply::BigNumber(text) => Reply::bulk(text.as_bytes()),
             Reply::Verbatim(_, text) => Reply::Bulk(text),

@@ -32,7 +32,12 @@ pub struct Session {
     pub(super) store: Store,
     pub(super) db: usize,
     pub(super) protocol: Protocol,
+    /// Its number: sessions of a store are counted from 1.
+    pub(super) id: u64,
+    pub(super) started_ms: u64,
     pub(super) name: Bytes,
+    /// The client library's name and version, as CLIENT SETINFO gave them.
+    pub(super) library: (Bytes, Bytes),
     pub(super) multi: Option<Queue>,
     watching: Watching,
 }
@@ -54,8 +59,21 @@ struct Watching {
 impl Session {
     pub(crate) fn new(store: Store) -> Session {
         let db = store.db_index();
-        let watching = Watching::default();
-        Session { store, db, protocol: Protocol::Resp3, name: Bytes::new(), multi: None, watching }
+        let keyspace = store.keyspace();
+        let id = keyspace.counts.sessions.fetch_add(1, Relaxed) + 1;
+        keyspace.counts.open_sessions.fetch_add(1, Relaxed);
+        let started_ms = keyspace.clock.now_ms();
+        Session {
+            store,
+            db,
+            protocol: Protocol::Resp3,
+            id,
+            started_ms,
+            name: Bytes::new(),
+            library: Default::default(),
+            multi: None,
+            watching: Watching::default(),
+        }
     }
 
     /// The RESP version whose kinds of reply the session answers in; RESP3 to begin with. HELLO changes it too.
@@ -84,7 +102,7 @@ impl Session {
     pub fn execute_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
         sync::check_outside_body()?;
         self.store.keyspace().database(self.db as i64)?;
-        self.store.keyspace().commands.fetch_add(1, Relaxed);
+        self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         let reply = match self.resolve(words) {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
             Ok(row) => self.run(row, words),
@@ -99,7 +117,10 @@ impl Session {
         match reply {
             Ok(reply) => Ok(self.shape(reply)),
             Err(error @ Error::Reentrant) => Err(error),
-            Err(error) => Ok(Reply::Error(error)),
+            Err(error) => {
+                self.store.keyspace().counts.error(&error);
+                Ok(Reply::Error(error))
+            }
         }
     }
 
@@ -111,7 +132,10 @@ impl Session {
     }
 
     fn shape(&self, reply: Reply) -> Reply {
-        if self.protocol == Protocol::Resp2 { reply.into_resp2() } else { reply }
+        match self.protocol {
+            Protocol::Resp2 => reply.into_resp2_as(self.store.keyspace().rules.profile.float_style()),
+            Protocol::Resp3 => reply,
+        }
     }
 
     /// Finds the row and checks the number of words.
@@ -138,6 +162,17 @@ impl Session {
             queue.commands.push((row, words.iter().map(|word| Bytes::from(*word)).collect()));
         }
         Reply::Simple("QUEUED".into())
+    }
+
+    /// How many commands MULTI has queued.
+    pub(super) fn queued(&self) -> Option<usize> {
+        self.multi.as_ref().map(|queue| queue.commands.len())
+    }
+
+    /// Forgets what is queued and watched.
+    pub(super) fn forget(&mut self) -> Result<()> {
+        self.multi = None;
+        self.unwatch().map(drop)
     }
 
     fn fail_queue(&mut self) {
@@ -217,7 +252,10 @@ impl Session {
             Run::Session(handler) => handler(self, &args),
             Run::Container(_) => Err(args.arity_error()),
         };
-        self.shape(reply.unwrap_or_else(Reply::Error))
+        self.shape(reply.unwrap_or_else(|error| {
+            self.store.keyspace().counts.error(&error);
+            Reply::Error(error)
+        }))
     }
 
     /// An EXEC that can't be read ends the transaction.
@@ -278,6 +316,7 @@ impl Drop for Session {
         // Inside a body nothing can be locked; the flags' dead ends are then swept by the next WATCH of the keys.
         let watching = std::mem::take(&mut self.watching);
         let _ = self.unwatch_all(watching);
+        self.store.keyspace().counts.open_sessions.fetch_sub(1, Relaxed);
     }
 }
 

@@ -61,6 +61,8 @@ impl Chunk {
 pub struct Deadlines {
     chunks: VecDeque<Chunk>,
     len: usize,
+    /// Of all deadlines, for their mean.
+    sum: u128,
     /// Heap bytes of the chunks (the top's own are cheap to ask).
     chunks_mem: usize,
 }
@@ -68,7 +70,7 @@ pub struct Deadlines {
 impl Deadlines {
     /// An empty index; allocates nothing.
     pub const fn new() -> Self {
-        Self { chunks: VecDeque::new(), len: 0, chunks_mem: 0 }
+        Self { chunks: VecDeque::new(), len: 0, sum: 0, chunks_mem: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -77,6 +79,11 @@ impl Deadlines {
 
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The sum of all deadlines.
+    pub fn sum(&self) -> u128 {
+        self.sum
     }
 
     /// The least pair.
@@ -95,6 +102,7 @@ impl Deadlines {
     /// Adds a pair; equal ones are kept apart.
     pub fn insert(&mut self, deadline_ms: u64, hash: u64) {
         let pair = (deadline_ms, hash);
+        self.sum += u128::from(deadline_ms);
         let mut at = self.chunk_of(pair);
         match self.chunks.get(at) {
             None => self.add_chunk(0, pair, Vec::new()),
@@ -160,6 +168,7 @@ impl Deadlines {
     fn take(&mut self, at: usize, i: usize) {
         let chunk = &mut self.chunks[at];
         let before = chunk.mem();
+        self.sum -= u128::from(chunk.pairs[i].0);
         chunk.take(i);
         let left = chunk.pairs.len();
         self.chunks_mem = self.chunks_mem + chunk.mem() - before;

@@ -19,6 +19,7 @@ use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::{Error, Result};
 use crossbeam_skiplist::SkipSet;
 use shard::{Shard, Space};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
@@ -100,10 +101,30 @@ pub struct Keyspace {
     effects: Mutex<Vec<Unit>>,
     /// Whether the reaper knows this store.
     reaped: AtomicBool,
-    pub commands: AtomicU64,
+    pub counts: Counts,
     pub started_ms: u64,
     /// Itself, for the reaper's list.
     me: Weak<Keyspace>,
+}
+
+/// What is counted for the whole store; hits, misses and expired keys are counted by its shards.
+#[derive(Default)]
+pub struct Counts {
+    pub commands: AtomicU64,
+    /// Sessions ever opened.
+    pub sessions: AtomicU64,
+    pub open_sessions: AtomicU64,
+    /// Error replies by their code word.
+    pub errors: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Counts {
+    /// Counts an error reply.
+    pub fn error(&self, error: &Error) {
+        let text = error.to_string();
+        let code = text.split(' ').next().unwrap_or_default();
+        *self.errors.lock().entry(code.to_string()).or_default() += 1;
+    }
 }
 
 /// What a store is made from.
@@ -137,7 +158,7 @@ impl Keyspace {
             recording: AtomicBool::new(false),
             effects: Mutex::new(Vec::new()),
             reaped: AtomicBool::new(false),
-            commands: AtomicU64::new(0),
+            counts: Counts::default(),
             started_ms,
         });
         if keyspace.indexes.is_some() {

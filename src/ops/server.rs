@@ -83,9 +83,77 @@ fn add_value(_: &Work<'_>, view: View<'_>, digest: &mut Digest) {
     }
 }
 
+/// Bytes that all keys and values take, by the size-class model.
+pub fn memory_used(work: &Work<'_>) -> usize {
+    let mut used = 0;
+    work.each_shard(|shard| used += shard.spaces().map(|(_, space)| space.mem()).sum::<usize>());
+    used
+}
+
+/// What the shards count.
+#[derive(Default)]
+pub struct Totals {
+    pub hits: u64,
+    pub misses: u64,
+    pub expired: u64,
+}
+
+/// The shards' counters, summed.
+pub fn totals(work: &Work<'_>) -> Totals {
+    let mut totals = Totals::default();
+    work.each_shard(|shard| {
+        totals.hits += shard.stats.hits.load(Relaxed);
+        totals.misses += shard.stats.misses.load(Relaxed);
+        totals.expired += shard.stats.expired.load(Relaxed);
+    });
+    totals
+}
+
+/// What INFO tells of a database.
+#[derive(Default)]
+pub struct DbSize {
+    /// Keys, those included that have expired and were not removed yet.
+    pub keys: usize,
+    /// Keys with a deadline.
+    pub expires: usize,
+    /// Milliseconds to the deadlines, on average.
+    pub mean_ttl: u64,
+}
+
+/// The size of the unit's database.
+pub fn db_size(work: &Work<'_>) -> DbSize {
+    let (mut size, mut sum) = (DbSize::default(), 0);
+    work.each_space(|_, space| {
+        size.keys += space.table.len();
+        size.expires += space.deadlines.len();
+        sum += space.deadlines.sum();
+        ControlFlow::<()>::Continue(())
+    });
+    let mean = sum.checked_div(size.expires as u128).unwrap_or(0);
+    size.mean_ttl = u64::try_from(mean).unwrap_or(u64::MAX).saturating_sub(work.now());
+    size
+}
+
+/// MEMORY USAGE: bytes of the key's entry and value, with its share of the table and of the deadlines.
+pub fn memory_usage(work: &Work<'_>, key: &Key<'_>) -> Result<Option<usize>> {
+    let Some(entry) = work.peek(key)? else { return Ok(None) };
+    let shard = work.keyspace().shard_of(key.hash);
+    let mut share = 0;
+    let _ = work.with_space(shard, |space| {
+        share = space.table.mem() / space.table.len().max(1);
+        if entry.deadline().is_some() {
+            share += space.deadlines.mem() / space.deadlines.len().max(1);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    Ok(Some(entry.mem() + share))
+}
+
 /// CONFIG RESETSTAT.
 pub fn reset_stats(work: &Work<'_>) {
-    work.keyspace().commands.store(0, Relaxed);
+    let counts = &work.keyspace().counts;
+    counts.commands.store(0, Relaxed);
+    counts.errors.lock().clear();
     work.each_shard(|shard| {
         let stats = &shard.stats;
         [&stats.hits, &stats.misses, &stats.expired].into_iter().for_each(|count| count.store(0, Relaxed));

@@ -1,0 +1,157 @@
+//! INFO: what is true of the store, under the names that Redis has for it. Fields whose subject does not exist in a
+//! process (allocator, output buffers, forks, ...) are left out.
+
+use super::args::Args;
+use super::reply::Reply;
+use super::row::{Group, Hold, LOADING, Row, Run, STALE};
+use crate::keyspace::Work;
+use crate::{Bytes, Result, clock, ops};
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// INFO's row.
+pub(super) const ROW: Row =
+    Row::new("INFO [section ...]", -1, LOADING.or(STALE), Group::Server, Run::Work(info))
+        .hold(Hold::Walk)
+        .categories(&["@dangerous"])
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+        .doc("Tells about the store, by section or all", "O(s) in shards and databases");
+
+/// A section: writes its fields.
+type Section = fn(&mut Work<'_>, &mut String);
+
+/// All sections, in the order of Redis.
+const SECTIONS: [(&str, Section); 11] = [
+    ("Server", server),
+    ("Clients", clients),
+    ("Memory", memory),
+    ("Persistence", persistence),
+    ("Stats", stats),
+    ("Replication", replication),
+    ("CPU", cpu),
+    ("Modules", |_, _| ()),
+    ("Errorstats", error_stats),
+    ("Cluster", |_, out| field(out, "cluster_enabled", 0)),
+    ("Keyspace", keyspace),
+];
+
+fn info(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
+    let asked = args.rest(1);
+    let wanted = |section: &str| {
+        let names = |word: &&[u8]| word.eq_ignore_ascii_case(section.as_bytes());
+        asked.iter().any(|word| names(word)) || asked.iter().any(|word| is_every_section(word))
+    };
+    let mut text = String::new();
+    for (name, write) in SECTIONS {
+        if asked.is_empty() || wanted(name) {
+            let gap = if text.is_empty() { "" } else { "\r\n" };
+            let _ = write!(text, "{gap}# {name}\r\n");
+            write(work, &mut text);
+        }
+    }
+    Ok(Reply::Verbatim(*b"txt", Bytes::from(text.into_bytes())))
+}
+
+fn is_every_section(word: &[u8]) -> bool {
+    ["all", "default", "everything"].iter().any(|all| word.eq_ignore_ascii_case(all.as_bytes()))
+}
+
+fn field(out: &mut String, name: &str, value: impl std::fmt::Display) {
+    let _ = write!(out, "{name}:{value}\r\n");
+}
+
+fn server(work: &mut Work<'_>, out: &mut String) {
+    let keyspace = work.keyspace();
+    let up = keyspace.clock.now_ms().saturating_sub(keyspace.started_ms) / 1000;
+    field(out, "redis_version", keyspace.rules.profile.version_text());
+    field(out, "redis_mode", "standalone");
+    field(out, "os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
+    field(out, "arch_bits", usize::BITS);
+    field(out, "process_id", std::process::id());
+    field(out, "tcp_port", 0);
+    field(out, "server_time_usec", keyspace.clock.now_us());
+    field(out, "uptime_in_seconds", up);
+    field(out, "uptime_in_days", up / 86_400);
+    field(out, "config_file", "");
+}
+
+fn clients(work: &mut Work<'_>, out: &mut String) {
+    field(out, "connected_clients", work.keyspace().counts.open_sessions.load(Relaxed));
+    field(out, "cluster_connections", 0);
+    field(out, "blocked_clients", 0);
+    field(out, "tracking_clients", 0);
+}
+
+fn memory(work: &mut Work<'_>, out: &mut String) {
+    let used = ops::server::memory_used(work);
+    field(out, "used_memory", used);
+    field(out, "used_memory_human", human(used));
+    field(out, "maxmemory", 0);
+    field(out, "maxmemory_human", "0B");
+    field(out, "maxmemory_policy", "noeviction");
+}
+
+/// Bytes as people read them: `1.50M`.
+fn human(bytes: usize) -> String {
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut value = bytes as f64;
+    for unit in ["K", "M", "G", "T"] {
+        value /= 1024.0;
+        if value < 1024.0 || unit == "T" {
+            return format!("{value:.2}{unit}");
+        }
+    }
+    String::new()
+}
+
+fn persistence(work: &mut Work<'_>, out: &mut String) {
+    field(out, "loading", u8::from(work.keyspace().loading.load(Relaxed)));
+    field(out, "async_loading", 0);
+    field(out, "rdb_bgsave_in_progress", 0);
+    field(out, "aof_enabled", 0);
+    field(out, "aof_rewrite_in_progress", 0);
+    field(out, "aof_rewrite_scheduled", 0);
+}
+
+fn stats(work: &mut Work<'_>, out: &mut String) {
+    let totals = ops::server::totals(work);
+    let counts = &work.keyspace().counts;
+    field(out, "total_connections_received", counts.sessions.load(Relaxed));
+    field(out, "total_commands_processed", counts.commands.load(Relaxed));
+    field(out, "rejected_connections", 0);
+    field(out, "expired_keys", totals.expired);
+    field(out, "evicted_keys", 0);
+    field(out, "keyspace_hits", totals.hits);
+    field(out, "keyspace_misses", totals.misses);
+    field(out, "total_error_replies", counts.errors.lock().values().sum::<u64>());
+}
+
+fn replication(_: &mut Work<'_>, out: &mut String) {
+    field(out, "role", "master");
+    field(out, "connected_slaves", 0);
+}
+
+fn cpu(_: &mut Work<'_>, out: &mut String) {
+    if let Some([user, system]) = clock::cpu_times() {
+        field(out, "used_cpu_sys", format_args!("{:.6}", system.as_secs_f64()));
+        field(out, "used_cpu_user", format_args!("{:.6}", user.as_secs_f64()));
+    }
+}
+
+fn error_stats(work: &mut Work<'_>, out: &mut String) {
+    for (code, count) in work.keyspace().counts.errors.lock().iter() {
+        field(out, &format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn keyspace(work: &mut Work<'_>, out: &mut String) {
+    for db in 0..work.keyspace().databases {
+        let size = work.on_db(db, |work| ops::server::db_size(work));
+        if size.keys > 0 {
+            let (keys, expires, ttl) = (size.keys, size.expires, size.mean_ttl);
+            field(out, &format!("db{db}"), format_args!("keys={keys},expires={expires},avg_ttl={ttl}"));
+        }
+    }
+}
