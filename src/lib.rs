@@ -24,6 +24,12 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
+#[cfg(feature = "typed-json")]
+pub use api::Json;
+#[cfg(feature = "typed-messagepack")]
+pub use api::MessagePack;
+#[cfg(feature = "typed")]
+pub use api::{Bincode, Codec, Typed};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Ttl};
 pub use bytes::Bytes;

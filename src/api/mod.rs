@@ -15,6 +15,8 @@ mod set;
 mod store;
 mod string;
 mod transaction;
+#[cfg(feature = "typed")]
+mod typed;
 
 pub use builder::Builder;
 pub use expire::{Deadline, ExpireOptions, Ttl};
@@ -23,3 +25,9 @@ pub use keyspace::{Scan, ScanPrefix};
 pub use set::SetScan;
 pub use store::{Scope, Shared, Store};
 pub use transaction::{Open, Transaction};
+#[cfg(feature = "typed-json")]
+pub use typed::Json;
+#[cfg(feature = "typed-messagepack")]
+pub use typed::MessagePack;
+#[cfg(feature = "typed")]
+pub use typed::{Bincode, Codec, Typed};

@@ -1,0 +1,118 @@
+//! Values of serde types: there and back in every codec, and what does not decode.
+#![cfg(feature = "typed")]
+
+use larder::{Bincode, Codec, Error, Store};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct User {
+    name: String,
+    age: Option<u32>,
+    tags: Vec<String>,
+    scores: BTreeMap<String, f64>,
+    role: Role,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Role {
+    Guest,
+    Member { since: u64 },
+    Admin(Vec<u8>),
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![
+        Just(Role::Guest),
+        any::<u64>().prop_map(|since| Role::Member { since }),
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(Role::Admin),
+    ]
+}
+
+fn user() -> impl Strategy<Value = User> {
+    let tags = proptest::collection::vec(".{0,8}", 0..5);
+    let scores = proptest::collection::btree_map(".{0,4}", (-1e6..1e6f64).prop_map(f64::trunc), 0..5);
+    (".{0,20}", any::<Option<u32>>(), tags, scores, role()).prop_map(|(name, age, tags, scores, role)| User {
+        name,
+        age,
+        tags,
+        scores,
+        role,
+    })
+}
+
+fn there_and_back<C: Codec + Copy>(store: &Store, codec: C, user: &User) {
+    store.typed(codec).set("k", user).unwrap();
+    assert_eq!(store.typed(codec).get::<User>("k").unwrap().as_ref(), Some(user));
+}
+
+/// Bytes of any kind decode or are refused with the type's name; never a panic, never a change.
+fn whatever_bytes<C: Codec + Copy>(store: &Store, codec: C, bytes: &[u8]) {
+    store.set("k", bytes).unwrap();
+    match store.typed(codec).get::<User>("k") {
+        Ok(found) => assert!(found.is_some()),
+        Err(Error::Decode(why)) => assert!(why.contains("User"), "{why}"),
+        Err(other) => panic!("{other}"),
+    }
+    assert_eq!(store.get("k").unwrap().unwrap(), bytes);
+}
+
+proptest! {
+    #[test]
+    fn every_value_comes_back(user in user()) {
+        let store = Store::new();
+        there_and_back(&store, Bincode, &user);
+        #[cfg(feature = "typed-json")]
+        there_and_back(&store, larder::Json, &user);
+        #[cfg(feature = "typed-messagepack")]
+        there_and_back(&store, larder::MessagePack, &user);
+    }
+
+    #[test]
+    fn no_bytes_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let store = Store::new();
+        whatever_bytes(&store, Bincode, &bytes);
+        #[cfg(feature = "typed-json")]
+        whatever_bytes(&store, larder::Json, &bytes);
+        #[cfg(feature = "typed-messagepack")]
+        whatever_bytes(&store, larder::MessagePack, &bytes);
+    }
+}
+
+#[test]
+fn a_value_must_use_all_its_bytes() {
+    let store = Store::new();
+    store.set_typed("k", &(1u8, 2u8)).unwrap();
+    let Err(Error::Decode(why)) = store.get_typed::<u8>("k") else { panic!("a pair is no number") };
+    assert_eq!(why, "as u8: 1 bytes are left over");
+    assert_eq!(store.get_typed::<(u8, u8)>("k").unwrap(), Some((1, 2)));
+}
+
+#[test]
+fn what_does_not_encode_changes_nothing() {
+    /// A sequence of unknown length, which bincode can't write.
+    struct Unsized;
+    impl Serialize for Unsized {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq([1u8].iter().filter(|_| true))
+        }
+    }
+    let store = Store::new();
+    store.set("k", "before").unwrap();
+    assert!(matches!(store.set_typed("k", &Unsized), Err(Error::Encode(_))));
+    assert_eq!(store.get("k").unwrap().unwrap(), "before");
+}
+
+#[test]
+fn typed_values_are_undone_with_their_transaction() {
+    let store = Store::new();
+    store.set_typed("k", &1u32).unwrap();
+    let failed: larder::Result<()> = store.transaction(["k"], |tx| {
+        tx.set_typed("k", &2u32)?;
+        assert_eq!(tx.get_typed::<u32>("k")?, Some(2));
+        Err(Error::abort("no"))
+    });
+    assert!(failed.is_err());
+    assert_eq!(store.get_typed::<u32>("k").unwrap(), Some(1));
+}
