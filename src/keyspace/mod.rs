@@ -226,6 +226,16 @@ impl Keyspace {
         self.indexes.as_ref().and_then(|indexes| indexes.lock().get(db).cloned())
     }
 
+    /// Makes the list of key indexes say what a shard's spaces have. The caller holds every shard.
+    fn set_indexes(&self, shard: &Shard) {
+        let Some(indexes) = &self.indexes else { return };
+        for (index, (_, space)) in indexes.lock().iter_mut().zip(shard.spaces()) {
+            if let Some(own) = &space.index {
+                *index = Arc::clone(own);
+            }
+        }
+    }
+
     /// Whether ordered key indexes are kept.
     pub fn ordered(&self) -> bool {
         self.indexes.is_some()

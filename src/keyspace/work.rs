@@ -8,7 +8,7 @@ use super::reaper::{self, Garbage};
 use super::shard::{Shard, Space};
 use super::undo::{Step, Undo};
 use super::watch::Flag;
-use super::{Access, Guard, Key, Keyspace, Lock};
+use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock};
 use crate::limits::{INLINE_MAX, Rules};
 use crate::rng::Rng;
 use crate::value::{Collection, Edit, Form, Kind, StrRef, Value, View};
@@ -59,6 +59,19 @@ pub struct Work<'s> {
     effects: Unit,
     undo: Option<Box<Undo>>,
     garbage: Vec<Garbage>,
+    /// What the ordered key indexes must follow at the end, where the store keeps them.
+    reindex: Option<Box<Reindex>>,
+}
+
+/// Changes that a unit makes to the ordered key indexes only when it ends. Walks go over an index without a lock, and
+/// look a key up before they answer it: so an index may hold too many keys at any time, but must never lack one, as
+/// it would for a moment when a value replaces another or when a transaction is taken back.
+#[derive(Default)]
+struct Reindex {
+    /// Keys that left a table, with the index they were in and their hash; they may have come back since.
+    gone: Vec<(Arc<KeyIndex>, u64, Box<[u8]>)>,
+    /// Databases were emptied or exchanged, and the store's list of indexes is out of date.
+    databases: bool,
 }
 
 /// A value heavier than this is freed by the reaper where there is one.
@@ -101,6 +114,7 @@ impl<'s> Work<'s> {
             effects: Vec::new(),
             undo: None,
             garbage: Vec::new(),
+            reindex: None,
         }
     }
 
@@ -109,6 +123,9 @@ impl<'s> Work<'s> {
     pub fn commit(mut self) {
         if self.undo.is_some() || !self.effects.is_empty() {
             self.publish();
+        }
+        if let Some(reindex) = self.reindex.take() {
+            self.bring_up(*reindex);
         }
         let Work { held, garbage, keyspace, .. } = self;
         drop(held);
@@ -125,6 +142,31 @@ impl<'s> Work<'s> {
         }
         if !self.effects.is_empty() {
             self.keyspace.effects.lock().push(std::mem::take(&mut self.effects));
+        }
+    }
+
+    /// Brings the ordered key indexes up to what this unit leaves.
+    fn bring_up(&self, reindex: Reindex) {
+        if reindex.databases
+            && let Ok(shard) = self.shard(0)
+        {
+            self.keyspace.set_indexes(shard);
+        }
+        for (index, hash, key) in reindex.gone {
+            let Ok(shard) = self.shard(self.keyspace.shard_of(hash)) else { continue };
+            let is_its = |space: &Space| space.index.as_ref().is_some_and(|own| Arc::ptr_eq(own, &index));
+            let holds = |space: &Space| peek_in(space, &Key { bytes: &key, hash }).is_some();
+            if !shard.spaces().any(|(_, space)| is_its(space) && holds(space)) {
+                index.remove(&key);
+            }
+        }
+    }
+
+    /// The ordered key index of this database, if the store keeps them.
+    pub fn index(&self) -> Option<Arc<KeyIndex>> {
+        match self.held {
+            Held::Walk(_) => self.keyspace.index(self.db),
+            _ => self.shard(0).ok()?.space(self.db)?.index.clone(),
         }
     }
 
@@ -383,7 +425,7 @@ impl<'s> Work<'s> {
         space.entries_mem += entry.mem();
         space.table.insert_unique(key.hash, entry, |e| keyspace.key(e.key()).hash);
         if let Some(index) = &space.index {
-            index.insert(key.bytes.into());
+            index.get_or_insert(key.bytes.into());
         }
         if let Some(at) = deadline {
             space.deadlines.insert(at, key.hash);
@@ -411,8 +453,8 @@ impl<'s> Work<'s> {
         if let Some(at) = entry.deadline() {
             space.deadlines.remove(at, key.hash);
         }
-        if let Some(index) = &space.index {
-            index.remove(key.bytes);
+        if let Some(index) = space.index.clone() {
+            self.reindex.get_or_insert_default().gone.push((index, key.hash, key.bytes.into()));
         }
         Ok(Some(entry))
     }
@@ -444,9 +486,10 @@ impl<'s> Work<'s> {
 
     /// Sets or clears the deadline of a key. Answers whether the key is there.
     pub fn set_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
-        if self.settle(key)? {
-            return Ok(false);
-        }
+        if self.settle(key)? { Ok(false) } else { self.write_deadline(key, deadline) }
+    }
+
+    fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(false) };
         let Some(entry) = space.table.find_mut(key.hash, |e| e.key() == key.bytes) else { return Ok(false) };
@@ -678,30 +721,29 @@ impl<'s> Work<'s> {
     /// Empties this database. The unit must hold every shard. Answers how many keys went.
     pub fn flush_db(&mut self) -> Result<usize> {
         let (db, mut gone) = (self.db, 0);
+        let index = self.keyspace.ordered().then(Arc::<KeyIndex>::default);
         for shard in 0..self.keyspace.shards() {
             self.touch_watched(shard, db, |space, key| peek_in(space, key).is_some())?;
-            let Some(space) = self.shard_mut(shard)?.space_mut(db).filter(|s| s.table.len() > 0) else {
+            let Some(space) = self.shard_mut(shard)?.space_mut(db) else { continue };
+            if space.table.is_empty() && index.is_none() {
                 continue;
-            };
-            let index = space.index.clone();
-            let old = Box::new(std::mem::replace(space, Space { index, ..Space::default() }));
+            }
+            let fresh = Space { index: index.clone(), ..Space::default() };
+            let old = Box::new(std::mem::replace(space, fresh));
             gone += old.table.len();
-            self.unindex(&old);
             match &mut self.undo {
                 Some(undo) => undo.steps.push(Step::Space { db, shard, space: old }),
                 None if old.weight() > HEAVY => self.garbage.push(Garbage::Space(old)),
                 None => {}
             }
         }
+        self.note_databases();
         Ok(gone)
     }
 
-    /// Takes a removed space's keys out of the ordered index.
-    fn unindex(&self, space: &Space) {
-        if let Some(index) = &space.index {
-            for entry in space.table.iter() {
-                index.remove(entry.key());
-            }
+    fn note_databases(&mut self) {
+        if self.keyspace.ordered() {
+            self.reindex.get_or_insert_default().databases = true;
         }
     }
 
@@ -727,9 +769,7 @@ impl<'s> Work<'s> {
         for shard in 0..self.keyspace.shards() {
             self.shard_mut(shard)?.swap(a, b);
         }
-        if let Some(indexes) = &self.keyspace.indexes {
-            indexes.lock().swap(a, b);
-        }
+        self.note_databases();
         Ok(())
     }
 
@@ -932,7 +972,7 @@ impl<'s> Work<'s> {
                 Ok(())
             }
             Step::Deadline { db, hash, key, at } => {
-                self.on_db(db, |w| w.set_deadline(&Key { bytes: &key, hash }, at).map(drop))
+                self.on_db(db, |w| w.write_deadline(&Key { bytes: &key, hash }, at).map(drop))
             }
             Step::Move { from, to, deadline } => {
                 let (source, target) =
@@ -941,11 +981,6 @@ impl<'s> Work<'s> {
                 self.on_db(from.0, |w| w.insert(&source, rekeyed(entry, &source, deadline)))
             }
             Step::Space { db, shard, space } => {
-                if let Some(index) = &space.index {
-                    for entry in space.table.iter() {
-                        index.insert(entry.key().into());
-                    }
-                }
                 *self.shard_mut(shard)?.make_space(db) = *space;
                 Ok(())
             }

@@ -69,7 +69,7 @@ pub fn scan(work: &Work<'_>, cursor: u64, count: usize, filter: &Filter) -> (u64
 /// store keeps one.
 pub fn keys(work: &Work<'_>, pattern: &[u8]) -> Vec<Bytes> {
     let shape = glob::shape(pattern);
-    if let Some(index) = work.keyspace().index(work.db)
+    if let Some(index) = work.index()
         && !shape.prefix.is_empty()
     {
         let takes = |key: &[u8]| shape.rest == Rest::Anything || glob::matches(pattern, key);
@@ -103,7 +103,7 @@ pub fn scan_index(
     after: Option<&[u8]>,
     count: usize,
 ) -> (Option<Bytes>, Vec<Bytes>) {
-    let Some(index) = work.keyspace().index(work.db) else { return (None, Vec::new()) };
+    let Some(index) = work.index() else { return (None, Vec::new()) };
     let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
     let range = index.range::<[u8], _>((from, Bound::Unbounded));
     let mut found: Vec<Bytes> = range
