@@ -355,6 +355,29 @@ impl<'s> Work<'s> {
         self.put(key, string_payload(bytes), expiry)
     }
 
+    /// Puts a string that stays bytes, even where they spell an integer: `Form::Str`, or `Form::RawStr` for one that
+    /// counts as written in part.
+    pub fn put_bytes(&mut self, key: &Key, form: Form, bytes: Vec<u8>, expiry: Expiry) -> Result<()> {
+        if bytes.len() <= INLINE_MAX {
+            self.put(key, Payload::Bytes(form, &bytes), expiry)
+        } else {
+            self.put(key, Payload::Boxed(Box::new(Value::Str(Arc::new(bytes)))), expiry)
+        }
+    }
+
+    /// Puts the integer that `change` makes of the key's string; the deadline stays. An error changes nothing.
+    #[inline]
+    pub fn update_int(
+        &mut self,
+        key: &Key,
+        change: impl FnOnce(Option<StrRef<'_>>) -> Result<i64>,
+    ) -> Result<i64> {
+        self.settle(key)?;
+        let value = change(self.peek(key)?.map(|entry| entry.view().string()).transpose()?)?;
+        self.put(key, Payload::Int(value), Expiry::Keep)?;
+        Ok(value)
+    }
+
     /// Puts a value under a key, whatever it held.
     pub fn put_taken(&mut self, key: &Key, taken: Taken, expiry: Expiry) -> Result<()> {
         match taken {

@@ -9,7 +9,9 @@ use crate::limits::Rules;
 use crate::{Error, Result};
 use std::sync::Arc;
 
+pub mod bitmap;
 pub mod hash;
+pub mod lcs;
 pub mod list;
 pub mod set;
 pub mod string;
