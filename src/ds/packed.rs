@@ -201,6 +201,11 @@ impl Packed {
         size_class(self.bytes.capacity())
     }
 
+    /// How many bytes it can hold without an allocation.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Appends an element.
     pub fn push(&mut self, element: &[u8]) {
         self.insert(self.bytes.len(), element);

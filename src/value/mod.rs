@@ -218,6 +218,11 @@ impl<'a, T: Collection> Edit<'a, T> {
         }
     }
 
+    /// The first inverse step of this edit.
+    pub fn first_note(&self) -> Option<&T::Undo> {
+        self.undo.as_ref()?.first()
+    }
+
     /// Whether anyone wants inverse steps: spare the copies they need otherwise.
     #[inline]
     pub fn noting(&self) -> bool {
