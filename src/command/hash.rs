@@ -6,7 +6,7 @@ use super::row::{DENYOOM, FAST, Group, KeySpec, READONLY, Row, Run, WRITE};
 use crate::keyspace::Work;
 use crate::longdouble::LongDouble;
 use crate::ops::hash as ops;
-use crate::{Bytes, Error, Result};
+use crate::{Bytes, Error, Kind, Result, num};
 
 const READ: &[KeySpec] = &[KeySpec::at(1, &["RO", "access"])];
 const LOOK: &[KeySpec] = &[KeySpec::at(1, &["RO"])];
@@ -181,7 +181,7 @@ fn hincrby(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 
 fn hincrbyfloat(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let by = LongDouble::parse(&args[3]).ok_or(Error::NotAFloat)?;
-    ops::incr_by_float(work, &args.key(work, 1), &args[2], by).map(|sum| Reply::bulk(sum.as_bytes()))
+    ops::incr_by_float(work, &args.key(work, 1), &args[2], by).map(Reply::bulk)
 }
 
 fn hrandfield(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
@@ -217,9 +217,12 @@ fn pairs_reply(pairs: Vec<ops::Pair>, nested: bool) -> Reply {
 }
 
 fn hscan(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let (key, cursor) = (args.key(work, 1), cursor(&args[2])?);
+    let key = args.key(work, 1);
+    let cursor = num::parse_cursor(&args[2]).ok_or(Error::text("ERR invalid cursor"))?;
     let (mut count, mut pattern) = (10, None);
-    if ops::open(work, &key)?.is_some() {
+    work.expect_kind(&key, Kind::Hash)?;
+    // A missing key is answered before its options are read, as in Redis.
+    if work.exists(&key)? {
         let mut options = args.options(3);
         while !options.is_done() {
             if options.take_with("COUNT", 1) {

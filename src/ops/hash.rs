@@ -221,7 +221,7 @@ pub fn incr_by_float(
     key: &Key<'_>,
     field: &[u8],
     by: LongDouble,
-) -> Result<(String, Option<u64>)> {
+) -> Result<String> {
     if by.is_infinite() {
         return Err(Error::text("ERR value is NaN or Infinity"));
     }
@@ -235,6 +235,9 @@ pub fn incr_by_float(
     })?;
     let (sum, deadline) = edited.map_or(Err(Error::NoSuchKey), |edited| edited.result)?;
     effect_set(work, key, &[(field, sum.as_bytes())]);
+    if let Some(at) = deadline.filter(|_| work.recording()) {
+        work.effect(&[b"HPEXPIREAT", key.bytes, at.to_string().as_bytes(), b"FIELDS", b"1", field]);
+    }
     work.touch(key, "hincrbyfloat");
-    Ok((sum, deadline))
+    Ok(sum)
 }
