@@ -24,6 +24,7 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
+pub use api::HashScan;
 #[cfg(feature = "typed-json")]
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]

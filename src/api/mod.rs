@@ -21,6 +21,7 @@ mod typed;
 pub use builder::Builder;
 pub use expire::{Deadline, ExpireOptions, Ttl};
 pub use generic::CopyOptions;
+pub use hash::HashScan;
 pub use keyspace::{Scan, ScanPrefix};
 pub use set::SetScan;
 pub use store::{Scope, Shared, Store};

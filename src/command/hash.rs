@@ -74,17 +74,11 @@ pub const ROWS: &[Row] = &[
         .since(6, 2, 0)
         .tips(&["nondeterministic_output"])
         .doc("Random fields of a hash", "O(N) for N fields"),
-    Row::new(
-        "HSCAN key cursor [MATCH pattern] [COUNT count]",
-        -3,
-        READONLY,
-        Group::Hash,
-        Run::Work(hscan),
-    )
-    .keys(READ)
-    .since(2, 8, 0)
-    .tips(&["nondeterministic_output"])
-    .doc("Walks over the fields of a hash, some at a time", "O(1) for a call, O(N) for a whole walk"),
+    Row::new("HSCAN key cursor [MATCH pattern] [COUNT count]", -3, READONLY, Group::Hash, Run::Work(hscan))
+        .keys(READ)
+        .since(2, 8, 0)
+        .tips(&["nondeterministic_output"])
+        .doc("Walks over the fields of a hash, some at a time", "O(1) for a call, O(N) for a whole walk"),
     Row::new(
         "HSET key field value [field value ...]",
         -4,
@@ -205,7 +199,11 @@ fn hrandfield(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         return Err(Error::text("ERR value is out of range"));
     }
     let found = ops::random_some(work, &key, count)?;
-    Ok(if with_values { pairs_reply(found, args.resp3) } else { Reply::bulks(found.into_iter().map(|p| p.0)) })
+    Ok(if with_values {
+        pairs_reply(found, args.resp3)
+    } else {
+        Reply::bulks(found.into_iter().map(|p| p.0))
+    })
 }
 
 /// Pairs that come nested in RESP3 and flat in RESP2.

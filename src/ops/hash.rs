@@ -181,8 +181,8 @@ pub fn set_nx(work: &mut Work<'_>, key: &Key<'_>, field: &[u8], value: &[u8]) ->
 
 /// HDEL: removes fields; the key goes with the last. Answers how many were there.
 pub fn del(work: &mut Work<'_>, key: &Key<'_>, fields: &[&[u8]]) -> Result<usize> {
-    let edited = work
-        .edit::<Hash, _>(key, false, |edit| fields.iter().filter(|field| edit.remove(field)).count())?;
+    let edited =
+        work.edit::<Hash, _>(key, false, |edit| fields.iter().filter(|field| edit.remove(field)).count())?;
     let Some(edited) = edited.filter(|edited| edited.result > 0) else { return Ok(0) };
     effect_fields(work, &[b"HDEL", key.bytes], fields);
     work.touch(key, "hdel");
@@ -216,12 +216,7 @@ pub fn incr_by(work: &mut Work<'_>, key: &Key<'_>, field: &[u8], by: i64) -> Res
 }
 
 /// HINCRBYFLOAT: adds to a field's number, which keeps its deadline. Answers the sum as it is stored.
-pub fn incr_by_float(
-    work: &mut Work<'_>,
-    key: &Key<'_>,
-    field: &[u8],
-    by: LongDouble,
-) -> Result<String> {
+pub fn incr_by_float(work: &mut Work<'_>, key: &Key<'_>, field: &[u8], by: LongDouble) -> Result<String> {
     if by.is_infinite() {
         return Err(Error::text("ERR value is NaN or Infinity"));
     }

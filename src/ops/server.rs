@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
 use crate::value::set::Member;
-use crate::value::{Kind, Set, View};
+use crate::value::{Hash, Kind, Set, View};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -67,7 +67,7 @@ pub fn digest_value(work: &Work<'_>, key: &Key<'_>) -> Result<Digest> {
     Ok(digest)
 }
 
-fn add_value(_: &Work<'_>, view: View<'_>, digest: &mut Digest) {
+fn add_value(work: &Work<'_>, view: View<'_>, digest: &mut Digest) {
     match view.kind() {
         Kind::String => {
             if let Ok(string) = view.string() {
@@ -79,7 +79,12 @@ fn add_value(_: &Work<'_>, view: View<'_>, digest: &mut Digest) {
                 digest.set(set.iter().map(Member::to_bytes));
             }
         }
-        Kind::List | Kind::Hash => {}
+        Kind::Hash => {
+            if let Ok(hash) = view.collection::<Hash>() {
+                digest.hash(hash.at(|| work.now()).pairs());
+            }
+        }
+        Kind::List => {}
     }
 }
 

@@ -254,6 +254,7 @@ impl<'a> View<'a> {
     pub fn encoding(self, rules: &Rules) -> &'static str {
         match self.kind() {
             Kind::String => self.string().map_or("", StrRef::encoding),
+            Kind::Hash => self.collection::<Hash>().map_or("", |hash| hash.encoding()),
             Kind::Set => self.collection::<Set>().map_or("", |set| set.encoding(rules.profile)),
             other => other.name(),
         }
