@@ -140,7 +140,7 @@ impl<S: Scope> Store<S> {
     /// ```
     #[doc(alias = "SPOP")]
     pub fn spop(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        self.write(key, |work, key| ops::pop(work, key))
+        self.write(key, ops::pop)
     }
 
     /// SPOP with a count: takes up to `count` random members out of the set at `key`.

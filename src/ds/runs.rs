@@ -38,7 +38,7 @@ const FILL: usize = 12;
 const SPARSE: usize = 3;
 /// Bytes of the member count a run begins with.
 const HEAD: usize = 4;
-const RANDOM_TRIES: usize = 64;
+const RANDOM_TRIES: usize = 100;
 
 /// The blocks of the long keys and values of one segment, by number.
 #[derive(Clone, Default)]
@@ -284,6 +284,22 @@ impl<const VALUES: bool> Segment<VALUES> {
         run.members().map(|[key, value]| (resolve(key, &self.outside), resolve(value, &self.outside)))
     }
 
+    /// A random member: a random run, and a random place in it which a fuller run fills with a greater chance. A run
+    /// has more members than places once in ten thousand.
+    fn random(&self, mut next: impl FnMut() -> u64) -> Option<(&[u8], &[u8])> {
+        let mean = self.len >> self.bits;
+        for _ in 0..RANDOM_TRIES {
+            let (pick, place) = halves(next());
+            let run = &self.runs[pick % self.runs.len()];
+            let i = place % (mean + mean / 2 + FULL / 2).max(run.count());
+            if i < run.count() {
+                let [key, value] = run.member(i);
+                return Some((resolve(key, &self.outside), resolve(value, &self.outside)));
+            }
+        }
+        None
+    }
+
     /// Adds a member known to be absent; `heap` counts the bytes.
     fn push(&mut self, hash: u64, key: &[u8], value: &[u8], heap: &mut usize) {
         let (key_at, value_at) = (self.outside_of(key, heap), self.outside_of(value, heap));
@@ -399,6 +415,11 @@ impl<const VALUES: bool> Segment<VALUES> {
         }
         (visited, None)
     }
+}
+
+/// Two random numbers of one.
+fn halves(random: u64) -> (usize, usize) {
+    ((random >> 32) as usize, (random & u64::from(u32::MAX)) as usize)
 }
 
 #[inline]
@@ -579,32 +600,27 @@ impl<const VALUES: bool> Runs<VALUES> {
         self.directory.iter().flat_map(Segment::members)
     }
 
-    /// A random member, `next` being the source of randomness: a random run, accepted with a chance that grows with
-    /// its members so that each member's is about the same, then a random member of it.
+    /// A random member, `next` being the source of randomness: a random segment, accepted with a chance that grows
+    /// with its members, then a random member of it; so each member's chance is the same.
     pub fn random(&self, mut next: impl FnMut() -> u64) -> Option<(&[u8], &[u8])> {
         if self.is_empty() {
             return None;
         }
+        let segments = self.directory.len();
+        let most = (4 * self.len / segments + FULL).min(2 * SEGMENT_MAX);
         for _ in 0..RANDOM_TRIES {
-            let segment = self.directory.at(self.directory.pick(next()))?;
-            let pick = next();
-            let run = &segment.runs[(pick >> 32) as usize % segment.runs.len()];
-            let room = (self.mean_run() * 2).max(run.count());
-            let i = (pick & u64::from(u32::MAX)) as usize % room;
-            if i < run.count() {
-                return segment.members_of(run).nth(i);
+            let (pick, chance) = halves(next());
+            let segment = self.directory.at(pick % segments)?;
+            if (segments == 1 || chance % most < segment.len)
+                && let Some(member) = segment.random(&mut next)
+            {
+                return Some(member);
             }
         }
         let (from, segments) = (self.directory.pick(next()), self.directory.len());
         let mut rest = (from..segments).chain(0..from).filter_map(|at| self.directory.at(at));
         let segment = rest.find(|segment| segment.len > 0)?;
         segment.members().nth((next() % segment.len as u64) as usize)
-    }
-
-    /// About how many members a run has.
-    fn mean_run(&self) -> usize {
-        let first = self.directory.at(0).map_or(1, |segment| segment.runs.len());
-        (self.len / (first * self.directory.len()).max(1)).clamp(1, FULL)
     }
 
     /// Visits about `count` members from `cursor` on (0 at the start) and answers the cursor to go on with, 0 when all
@@ -723,12 +739,9 @@ mod tests {
             let (member, _) = set.random(&mut next).unwrap();
             counts[u32::from_le_bytes(member.try_into().unwrap()) as usize] += 1;
         }
-        assert!(
-            counts.iter().all(|c| (30..260).contains(c)),
-            "{:?} {:?}",
-            counts.iter().min(),
-            counts.iter().max()
-        );
+        // Chi-square with 4999 degrees of freedom: 5500 is five standard deviations up.
+        let chi2: f64 = counts.iter().map(|c| (f64::from(*c) - 100.0).powi(2) / 100.0).sum();
+        assert!((4_500.0..5_500.0).contains(&chi2), "{chi2}");
         (1..5_000u32).for_each(|id| assert!(set.remove(&id.to_le_bytes())));
         assert_eq!(set.random(|| 0).map(|(member, _)| member), Some(&[0; 4][..]));
     }
