@@ -23,6 +23,7 @@ pub use expire::{Deadline, ExpireOptions, Ttl};
 pub use generic::CopyOptions;
 pub use hash::HashScan;
 pub use keyspace::{Scan, ScanPrefix};
+pub use list::{LPosOptions, ListWalk, Occurrences};
 pub use set::SetScan;
 pub use store::{Scope, Shared, Store};
 pub use transaction::{Open, Transaction};
