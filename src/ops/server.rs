@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
 use crate::value::set::Member;
-use crate::value::{Hash, Kind, Set, View};
+use crate::value::{Hash, Kind, List, Set, View};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -84,7 +84,11 @@ fn add_value(work: &Work<'_>, view: View<'_>, digest: &mut Digest) {
                 digest.hash(hash.at(|| work.now()).pairs());
             }
         }
-        Kind::List => {}
+        Kind::List => {
+            if let Ok(list) = view.collection::<List>() {
+                digest.list(list.iter());
+            }
+        }
     }
 }
 

@@ -255,8 +255,8 @@ impl<'a> View<'a> {
         match self.kind() {
             Kind::String => self.string().map_or("", StrRef::encoding),
             Kind::Hash => self.collection::<Hash>().map_or("", |hash| hash.encoding()),
+            Kind::List => self.collection::<List>().map_or("", |list| list.encoding(rules.profile)),
             Kind::Set => self.collection::<Set>().map_or("", |set| set.encoding(rules.profile)),
-            other => other.name(),
         }
     }
 
