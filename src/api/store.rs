@@ -4,6 +4,7 @@ use super::Builder;
 use crate::command::{Reply, Session};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::sync;
+use crate::value::View;
 use crate::{Bytes, Error, Result};
 use std::sync::Arc;
 
@@ -37,10 +38,12 @@ pub struct Shared {
 pub(crate) mod sealed {
     use super::*;
 
-    /// The one thing a scope does.
+    /// What a scope does: runs a body over keys. `look` is the short way for a read of one value.
     pub trait Runs {
         /// What is shared by all handles of the store.
         fn keyspace(&self) -> &Keyspace;
+        /// Looks at one key's value.
+        fn look<R>(&self, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> Result<R>;
         /// Runs `body` over these keys.
         fn run<R>(
             &self,
@@ -55,6 +58,12 @@ impl sealed::Runs for Shared {
     #[inline]
     fn keyspace(&self) -> &Keyspace {
         &self.keyspace
+    }
+
+    #[inline]
+    fn look<R>(&self, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> Result<R> {
+        sync::check_outside_body()?;
+        Ok(self.keyspace.look(self.db, key, body))
     }
 
     #[inline]
@@ -142,6 +151,17 @@ impl Store {
 }
 
 impl<S: Scope> Store<S> {
+    /// Looks at one key's value, shared with other readers.
+    #[inline]
+    pub(super) fn look<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        body: impl FnOnce(Option<View<'_>>) -> Result<R>,
+    ) -> Result<R> {
+        let key = self.scope.keyspace().key(key.as_ref());
+        self.scope.look(&key, body)?
+    }
+
     /// Runs `body` over one key, shared with other readers.
     #[inline]
     pub(super) fn read<R>(

@@ -3,6 +3,7 @@
 use super::{Scope, Store};
 use crate::ops::string as ops;
 use crate::sync::BodyMark;
+use crate::value::View;
 use crate::{Bytes, Result};
 
 impl<S: Scope> Store<S> {
@@ -20,7 +21,7 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "GET")]
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        self.read(key, |work, key| ops::get(work, key))
+        self.look(key, ops::get)
     }
 
     /// GET without a copy: runs `body` on the bytes in place, under the shard's shared lock. Keep it short; any
@@ -35,8 +36,8 @@ impl<S: Scope> Store<S> {
     /// ```
     #[inline]
     pub fn get_with<R>(&self, key: impl AsRef<[u8]>, body: impl FnOnce(Option<&[u8]>) -> R) -> Result<R> {
-        self.read(key, |work, key| {
-            let string = work.string(key)?;
+        self.look(key, |view| {
+            let string = view.map(View::string).transpose()?;
             let _mark = BodyMark::set();
             Ok(match string {
                 Some(string) => string.with(|bytes| body(Some(bytes))),

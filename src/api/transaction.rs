@@ -3,6 +3,7 @@
 use super::store::{Scope, Shared, Store, drain, sealed};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::sync::{self, BodyMark};
+use crate::value::View;
 use crate::{Bytes, Error, Result};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,6 +22,10 @@ pub type Transaction<'t> = Store<Open<'t>>;
 impl sealed::Runs for Open<'_> {
     fn keyspace(&self) -> &Keyspace {
         self.keyspace
+    }
+
+    fn look<R>(&self, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> Result<R> {
+        self.run(Lock::One(*key), Access::Read, |work| Ok(body(work.view(key)?)))
     }
 
     fn run<R>(&self, lock: Lock<'_>, _: Access, body: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {

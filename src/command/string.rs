@@ -127,7 +127,7 @@ pub const ROWS: &[Row] = &[
 // ---- as a whole
 
 fn get(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    Ok(Reply::bulk_or_null(ops::get(work, &args.key(work, 1))?))
+    Ok(Reply::bulk_or_null(ops::get(work.view(&args.key(work, 1))?)?))
 }
 
 fn set(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {

@@ -79,31 +79,38 @@ fn wide_len(len: usize) -> usize {
 }
 
 impl Shape {
+    #[inline]
     fn key_len_bytes(&self) -> usize {
         if self.key_len < KEY_LONG { 0 } else { wide_len(self.key_len - KEY_LONG) }
     }
 
+    #[inline]
     fn value_len_bytes(&self) -> usize {
         if stores_len(self.form) { wide_len(self.value_len) } else { 0 }
     }
 
+    #[inline]
     fn deadline_at(&self) -> usize {
         4 + self.key_len_bytes()
     }
 
+    #[inline]
     fn value_len_at(&self) -> usize {
         self.deadline_at() + if self.deadline { 8 } else { 0 }
     }
 
+    #[inline]
     fn key_at(&self) -> usize {
         self.value_len_at() + self.value_len_bytes()
     }
 
+    #[inline]
     fn value_at(&self) -> usize {
         self.key_at() + self.key_len
     }
 
     /// The block's size: the next the allocator has (its steps are 16 bytes, 8 short of a multiple).
+    #[inline]
     fn size(&self) -> usize {
         ((self.value_at() + self.value_len + 8).next_multiple_of(16) - 8).max(24)
     }
@@ -208,6 +215,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn write_len(&mut self, at: usize, len: usize) {
         // SAFETY: the shape that placed `at` counted `wide_len(len)` bytes there.
         unsafe {
@@ -221,6 +229,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn read_len(&self, at: usize) -> usize {
         // SAFETY: `at` is where a length of this block stands, written by `write_len`.
         unsafe {
@@ -233,6 +242,7 @@ impl Entry {
     }
 
     /// Writes the value's bytes. The old value, if any, must have been taken out before.
+    #[inline]
     fn write_value(&mut self, shape: &Shape, payload: Payload<'_>) {
         // SAFETY: the block has room for `shape.value_len` bytes at `value_at`, and `payload` is that long.
         unsafe {
@@ -275,6 +285,7 @@ impl Entry {
         shape
     }
 
+    #[inline]
     fn slice(&self, at: usize, len: usize) -> &[u8] {
         // SAFETY: callers pass a range that the block's shape places inside it, and it was written whole.
         unsafe { std::slice::from_raw_parts(self.block().add(at), len) }
@@ -285,6 +296,24 @@ impl Entry {
     pub fn key(&self) -> &[u8] {
         let shape = self.shape();
         self.slice(shape.key_at(), shape.key_len)
+    }
+
+    /// Whether this is the key's entry. Lengths are compared first, from the head alone where they are short.
+    #[inline]
+    pub fn is(&self, key: &[u8]) -> bool {
+        let head = self.head().load(Relaxed);
+        let short = ((head >> KEY_SHIFT) & KEY_MASK) as usize;
+        if short != key.len().min(KEY_LONG) {
+            return false;
+        }
+        if short == KEY_LONG {
+            return self.key() == key;
+        }
+        let mut at = if head & DEADLINE_BIT != 0 { 12 } else { 4 };
+        if stores_len(Form::from_bits((head & FORM_MASK) as u8)) {
+            at += if self.slice(at, 1)[0] == WIDE as u8 { 5 } else { 1 };
+        }
+        self.slice(at, short) == key
     }
 
     /// How the value is held.
@@ -343,6 +372,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn int(&self, shape: &Shape) -> i64 {
         let stored = self.slice(shape.value_at(), shape.value_len);
         let negative = stored.last().is_some_and(|top| top & 0x80 != 0);
@@ -376,6 +406,19 @@ impl Entry {
     pub fn inline(&self) -> Option<(Form, &[u8])> {
         let shape = self.shape();
         stores_len(shape.form).then(|| (shape.form, self.slice(shape.value_at(), shape.value_len)))
+    }
+
+    /// Overwrites inline bytes, if the entry holds bytes of that form now and the new ones fill the same block.
+    #[inline]
+    pub fn overwrite(&mut self, form: Form, bytes: &[u8]) -> bool {
+        let old = self.shape();
+        let new = Shape { value_len: bytes.len(), ..old };
+        if old.form != form || new.size() != old.size() || new.key_at() != old.key_at() {
+            return false;
+        }
+        self.write_len(new.value_len_at(), bytes.len());
+        self.write_value(&new, Payload::Bytes(form, bytes));
+        true
     }
 
     /// Puts another value into the entry: in place where the block's size stays, else in a new block.

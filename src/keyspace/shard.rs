@@ -1,12 +1,12 @@
 //! A shard: one lock's worth of keys, for all databases.
 
-use super::KeyIndex;
 use super::entry::Entry;
 use super::watch::Watches;
+use super::{Key, KeyIndex};
 use crate::ds::deadlines::Deadlines;
 use crate::ds::table::Table;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One database's part of a shard.
 #[derive(Default)]
@@ -83,6 +83,16 @@ impl Shard {
             self.more.resize_with(db, Space::default);
         }
         &mut self.more[db - 1]
+    }
+
+    /// The live entry of a key; counts a hit or a miss.
+    #[inline]
+    pub fn glance(&self, db: usize, key: &Key<'_>, now: impl FnOnce() -> u64) -> Option<&Entry> {
+        let found = self.space(db).and_then(|space| space.table.find(key.hash, |e| e.is(key.bytes)));
+        let found = found.filter(|entry| !entry.is_expired(now));
+        let counter = if found.is_some() { &self.stats.hits } else { &self.stats.misses };
+        counter.fetch_add(1, Relaxed);
+        found
     }
 
     /// All parts with their database numbers.

@@ -56,8 +56,14 @@ pub struct Work<'s> {
     held: Held<'s>,
     now: Cell<u64>,
     recording: bool,
-    effects: Unit,
+    /// What most units never need, in one place, so that they pay one word for it.
+    extras: Option<Box<Extras>>,
     undo: Option<Box<Undo>>,
+}
+
+#[derive(Default)]
+struct Extras {
+    effects: Unit,
     garbage: Vec<Garbage>,
     /// What the ordered key indexes must follow at the end, where the store keeps them.
     reindex: Option<Box<Reindex>>,
@@ -81,10 +87,19 @@ impl<'s> Work<'s> {
     /// Takes the locks and begins. Must not be called by a thread that holds guards already.
     #[inline]
     pub fn begin(keyspace: &'s Keyspace, db: usize, lock: Lock<'_>, access: Access) -> Work<'s> {
-        let held = match lock {
+        match lock {
             Lock::One(key) => {
                 let shard = keyspace.shard_of(key.hash);
-                Held::One(shard, keyspace.lock(shard, access))
+                Work::with(keyspace, db, Held::One(shard, keyspace.lock(shard, access)))
+            }
+            lock => Work::begin_many(keyspace, db, lock, access),
+        }
+    }
+
+    fn begin_many(keyspace: &'s Keyspace, db: usize, lock: Lock<'_>, access: Access) -> Work<'s> {
+        let held = match lock {
+            Lock::One(key) => {
+                Held::One(keyspace.shard_of(key.hash), keyspace.lock(keyspace.shard_of(key.hash), access))
             }
             Lock::Many(keys) => {
                 let mut shards: Vec<usize> = keys.iter().map(|key| keyspace.shard_of(key.hash)).collect();
@@ -111,37 +126,37 @@ impl<'s> Work<'s> {
             held,
             now: Cell::new(0),
             recording: keyspace.recording.load(Relaxed),
-            effects: Vec::new(),
+            extras: None,
             undo: None,
-            garbage: Vec::new(),
-            reindex: None,
         }
     }
 
     /// Ends the unit: its effects enter the log in lock order, then the guards drop, then garbage is freed.
     #[inline]
-    pub fn commit(mut self) {
-        if self.undo.is_some() || !self.effects.is_empty() {
+    pub fn commit(self) {
+        if self.undo.is_some() || self.extras.is_some() {
             self.publish();
-        }
-        if let Some(reindex) = self.reindex.take() {
-            self.bring_up(*reindex);
-        }
-        let Work { held, garbage, keyspace, .. } = self;
-        drop(held);
-        if !garbage.is_empty() && keyspace.background {
-            reaper::dispose(garbage);
         }
     }
 
-    fn publish(&mut self) {
+    #[cold]
+    fn publish(mut self) {
         if let Some(undo) = self.undo.take() {
             for (db, hash, key) in undo.touched {
                 self.flag_watchers(db, &Key { bytes: &key, hash });
             }
         }
-        if !self.effects.is_empty() {
-            self.keyspace.effects.lock().push(std::mem::take(&mut self.effects));
+        let mut extras = self.extras.take().unwrap_or_default();
+        if !extras.effects.is_empty() {
+            self.keyspace.effects.lock().push(std::mem::take(&mut extras.effects));
+        }
+        if let Some(reindex) = extras.reindex.take() {
+            self.bring_up(*reindex);
+        }
+        let keyspace = self.keyspace;
+        drop(self);
+        if !extras.garbage.is_empty() && keyspace.background {
+            reaper::dispose(extras.garbage);
         }
     }
 
@@ -180,6 +195,10 @@ impl<'s> Work<'s> {
             self.now.set(self.keyspace.now_ms());
         }
         self.now.get()
+    }
+
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
     }
 
     pub fn keyspace(&self) -> &'s Keyspace {
@@ -275,7 +294,7 @@ impl<'s> Work<'s> {
     #[inline]
     pub fn peek(&self, key: &Key) -> Result<Option<&Entry>> {
         let Some(space) = self.shard(self.shard_of(key))?.space(self.db) else { return Ok(None) };
-        let entry = space.table.find(key.hash, |entry| entry.key() == key.bytes);
+        let entry = space.table.find(key.hash, |entry| entry.is(key.bytes));
         Ok(entry.filter(|entry| !entry.is_expired(|| self.now())))
     }
 
@@ -294,11 +313,7 @@ impl<'s> Work<'s> {
     #[inline]
     pub fn glance(&self, key: &Key) -> Result<Option<&Entry>> {
         let shard = self.shard(self.shard_of(key))?;
-        let found = shard.space(self.db).and_then(|s| s.table.find(key.hash, |e| e.key() == key.bytes));
-        let found = found.filter(|entry| !entry.is_expired(|| self.now()));
-        let counter = if found.is_some() { &shard.stats.hits } else { &shard.stats.misses };
-        counter.fetch_add(1, Relaxed);
-        Ok(found)
+        Ok(shard.glance(self.db, key, || self.now()))
     }
 
     /// The access stamp of this moment.
@@ -351,7 +366,11 @@ impl<'s> Work<'s> {
     // ---- writing
 
     /// Puts a string under a key, whatever it held. Canonical integers are kept as such.
+    #[inline]
     pub fn put_string(&mut self, key: &Key, bytes: &[u8], expiry: Expiry) -> Result<()> {
+        if self.overwrite(key, bytes, expiry)? {
+            return Ok(());
+        }
         self.put(key, string_payload(bytes), expiry)
     }
 
@@ -378,6 +397,25 @@ impl<'s> Work<'s> {
         Ok(value)
     }
 
+    /// The short way of the commonest write: bytes over bytes that fill the same block, no deadline before or after,
+    /// nothing to undo. Answers whether that was the case.
+    #[inline]
+    fn overwrite(&mut self, key: &Key, bytes: &[u8], expiry: Expiry) -> Result<bool> {
+        let may_be_int = bytes.len() <= 20 && bytes.last().is_some_and(u8::is_ascii_digit);
+        if self.undo.is_some() || may_be_int || bytes.len() > INLINE_MAX || matches!(expiry, Expiry::At(_)) {
+            return Ok(false);
+        }
+        let (index, db, stamp) = (self.shard_of(key), self.db, self.stamp());
+        let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(false) };
+        let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
+        let Some(entry) = found.filter(|entry| entry.deadline().is_none()) else { return Ok(false) };
+        if !entry.overwrite(Form::Str, bytes) {
+            return Ok(false);
+        }
+        entry.set_access(stamp);
+        Ok(true)
+    }
+
     /// Puts a value under a key, whatever it held.
     pub fn put_taken(&mut self, key: &Key, taken: Taken, expiry: Expiry) -> Result<()> {
         match taken {
@@ -396,7 +434,7 @@ impl<'s> Work<'s> {
         self.copy_aside(key)?;
         let space = self.shard_mut(index)?.make_space(db);
         let Space { table, entries_mem, deadlines, .. } = space;
-        let Some(entry) = table.find_mut(key.hash, |e| e.key() == key.bytes) else {
+        let Some(entry) = table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let deadline = if let Expiry::At(at) = expiry { Some(at) } else { None };
             return self.insert(key, Entry::new(key.hash, key.bytes, deadline, stamp, payload));
         };
@@ -471,13 +509,13 @@ impl<'s> Work<'s> {
     fn detach(&mut self, key: &Key) -> Result<Option<Entry>> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(None) };
-        let Some(entry) = space.table.remove(key.hash, |e| e.key() == key.bytes) else { return Ok(None) };
+        let Some(entry) = space.table.remove(key.hash, |e| e.is(key.bytes)) else { return Ok(None) };
         space.entries_mem -= entry.mem();
         if let Some(at) = entry.deadline() {
             space.deadlines.remove(at, key.hash);
         }
         if let Some(index) = space.index.clone() {
-            self.reindex.get_or_insert_default().gone.push((index, key.hash, key.bytes.into()));
+            self.extras().reindex.get_or_insert_default().gone.push((index, key.hash, key.bytes.into()));
         }
         Ok(Some(entry))
     }
@@ -503,7 +541,7 @@ impl<'s> Work<'s> {
     /// Frees a value: a heavy one after the guards dropped, off this thread where there is a reaper.
     fn discard(&mut self, value: Option<Box<Value>>) {
         if let Some(value) = value.filter(|value| value.weight() > HEAVY) {
-            self.garbage.push(Garbage::Value(value));
+            self.extras().garbage.push(Garbage::Value(value));
         }
     }
 
@@ -515,7 +553,7 @@ impl<'s> Work<'s> {
     fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(false) };
-        let Some(entry) = space.table.find_mut(key.hash, |e| e.key() == key.bytes) else { return Ok(false) };
+        let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else { return Ok(false) };
         let old = entry.deadline();
         if old != deadline {
             space.entries_mem -= entry.mem();
@@ -597,7 +635,7 @@ impl<'s> Work<'s> {
         let shard = self.shard_mut(index)?;
         let mut scratch = std::mem::take(&mut shard.scratch);
         let Some(space) = shard.space_mut(db) else { return Err(Error::NoSuchKey) };
-        let found = space.table.find_mut(key.hash, |e| e.key() == key.bytes);
+        let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
         let Some(entry) = found else { return Err(Error::NoSuchKey) };
         scratch.clear();
         scratch.extend_from_slice(entry.inline().map_or(&[], |(_, bytes)| bytes));
@@ -632,7 +670,7 @@ impl<'s> Work<'s> {
         let (index, db, rules, stamp) = (self.shard_of(key), self.db, self.rules(), self.stamp());
         let mut steps = self.undo.is_some().then(Vec::new);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Err(Error::NoSuchKey) };
-        let found = space.table.find_mut(key.hash, |e| e.key() == key.bytes);
+        let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
         let Some(entry) = found else { return Err(Error::NoSuchKey) };
         entry.set_access(stamp);
         let before = entry.mem();
@@ -685,7 +723,7 @@ impl<'s> Work<'s> {
         let mut scratch = std::mem::take(&mut shard.scratch);
         scratch.clear();
         let space = shard.make_space(db);
-        let Some(entry) = space.table.find_mut(key.hash, |e| e.key() == key.bytes) else {
+        let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let result = change(&mut scratch);
             if !scratch.is_empty() {
                 self.insert(key, Entry::new(key.hash, key.bytes, None, stamp, raw_payload(&mut scratch)))?;
@@ -756,7 +794,7 @@ impl<'s> Work<'s> {
             gone += old.table.len();
             match &mut self.undo {
                 Some(undo) => undo.steps.push(Step::Space { db, shard, space: old }),
-                None if old.weight() > HEAVY => self.garbage.push(Garbage::Space(old)),
+                None if old.weight() > HEAVY => self.extras().garbage.push(Garbage::Space(old)),
                 None => {}
             }
         }
@@ -766,7 +804,7 @@ impl<'s> Work<'s> {
 
     fn note_databases(&mut self) {
         if self.keyspace.ordered() {
-            self.reindex.get_or_insert_default().databases = true;
+            self.extras().reindex.get_or_insert_default().databases = true;
         }
     }
 
@@ -805,7 +843,7 @@ impl<'s> Work<'s> {
         if space.deadlines.len() == 0 {
             return Ok(false);
         }
-        let entry = space.table.find(key.hash, |e| e.key() == key.bytes);
+        let entry = space.table.find(key.hash, |e| e.is(key.bytes));
         if !entry.is_some_and(|e| e.is_expired(|| self.now())) {
             return Ok(false);
         }
@@ -920,7 +958,8 @@ impl<'s> Work<'s> {
     pub fn effect(&mut self, args: &[&[u8]]) {
         if self.recording {
             let args = args.iter().map(|arg| Bytes::from(*arg)).collect();
-            self.effects.push(Effect { db: self.db, args });
+            let db = self.db;
+            self.extras().effects.push(Effect { db, args });
         }
     }
 
@@ -973,7 +1012,7 @@ impl<'s> Work<'s> {
             // Every shard a step names was held when the step was made, and still is.
             let _ = self.step_back(step);
         }
-        self.effects.clear();
+        self.extras().effects.clear();
     }
 
     fn step_back(&mut self, step: Step) -> Result<()> {
@@ -986,7 +1025,7 @@ impl<'s> Work<'s> {
             Step::Inverse { db, hash, key, inverse } => {
                 let (index, rules) = (self.keyspace.shard_of(hash), self.rules());
                 let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(()) };
-                let Some(entry) = space.table.find_mut(hash, |e| e.key() == &*key) else { return Ok(()) };
+                let Some(entry) = space.table.find_mut(hash, |e| e.is(&key)) else { return Ok(()) };
                 let before = entry.mem();
                 if let Some(value) = entry.boxed_mut() {
                     inverse(value, rules);
@@ -1085,7 +1124,7 @@ fn move_deadline(
 
 /// The entry of a key in a space, expired or not.
 fn peek_in<'a>(space: &'a Space, key: &Key) -> Option<&'a Entry> {
-    space.table.find(key.hash, |entry| entry.key() == key.bytes)
+    space.table.find(key.hash, |entry| entry.is(key.bytes))
 }
 
 /// The keys watched in database `db` of a shard that `space` (another database's) holds.

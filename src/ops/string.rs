@@ -3,7 +3,7 @@
 use crate::keyspace::{Expiry, Key, Work};
 use crate::longdouble::LongDouble;
 use crate::num::Digits;
-use crate::value::{Form, StrRef, lcs};
+use crate::value::{Form, StrRef, View, lcs};
 use crate::{Bytes, Error, Result};
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -57,8 +57,8 @@ pub enum Change {
 
 /// GET.
 #[inline]
-pub fn get(work: &Work<'_>, key: &Key<'_>) -> Result<Option<Bytes>> {
-    Ok(work.string(key)?.map(StrRef::to_bytes))
+pub fn get(view: Option<View<'_>>) -> Result<Option<Bytes>> {
+    Ok(view.map(View::string).transpose()?.map(StrRef::to_bytes))
 }
 
 /// MGET: a key of another type counts as missing.
@@ -138,13 +138,13 @@ pub fn set_get(
     expiry: Expiry,
     only: Only,
 ) -> Result<(Option<Bytes>, bool)> {
-    let old = get(work, key)?;
+    let old = get(work.view(key)?)?;
     Ok((old, set(work, key, value, expiry, only)?))
 }
 
 /// GETDEL.
 pub fn getdel(work: &mut Work<'_>, key: &Key<'_>) -> Result<Option<Bytes>> {
-    let old = get(work, key)?;
+    let old = get(work.view(key)?)?;
     if old.is_some() {
         delete(work, key)?;
     }
@@ -166,7 +166,7 @@ pub fn getex(
     key: &Key<'_>,
     change: impl FnOnce() -> Result<Change>,
 ) -> Result<Option<Bytes>> {
-    let Some(value) = get(work, key)? else { return Ok(None) };
+    let Some(value) = get(work.view(key)?)? else { return Ok(None) };
     match change()? {
         Change::Nothing => {}
         Change::Persist => persist(work, key)?,
@@ -318,7 +318,7 @@ pub fn incrbyfloat(work: &mut Work<'_>, key: &Key<'_>, by: &[u8]) -> Result<Stri
 
 /// The two strings of LCS; a missing key is an empty one.
 pub fn lcs_pair(work: &Work<'_>, a: &Key<'_>, b: &Key<'_>) -> Result<(Bytes, Bytes)> {
-    let one = |key| match get(work, key) {
+    let one = |key| match work.view(key).and_then(get) {
         Err(Error::WrongType) => Err(Error::text("ERR The specified keys must contain string values")),
         other => Ok(other?.unwrap_or_default()),
     };

@@ -77,7 +77,7 @@ pub enum Form {
 }
 
 impl Form {
-    const ALL: [Form; 11] = [
+    const ALL: [Form; 16] = [
         Form::Int8,
         Form::Int16,
         Form::Int32,
@@ -89,12 +89,18 @@ impl Form {
         Form::PackedSet,
         Form::IntSet,
         Form::PackedList,
+        // Numbers no entry carries.
+        Form::Int8,
+        Form::Int8,
+        Form::Int8,
+        Form::Int8,
+        Form::Int8,
     ];
 
     /// The form with this number, as stored in an entry.
     #[inline]
     pub fn from_bits(bits: u8) -> Form {
-        Form::ALL[usize::from(bits) % Form::ALL.len()]
+        Form::ALL[usize::from(bits & 0xF)]
     }
 
     /// The type this form holds; a boxed value knows its own.
