@@ -91,6 +91,7 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
         ("list-compress-depth", Parameter::Fact("0".into(), false)),
         ("maxmemory", Parameter::Fact("0".into(), false)),
         ("maxmemory-policy", Parameter::Fact("noeviction".into(), false)),
+        ("notify-keyspace-events", Parameter::Fact(String::new(), false)),
         ("requirepass", Parameter::Fact(String::new(), false)),
         ("save", Parameter::Fact(String::new(), false)),
     ]);

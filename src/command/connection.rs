@@ -224,7 +224,7 @@ fn get_redir(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
 
 fn info(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
     let keyspace = session.store.keyspace();
-    let age = keyspace.clock.now_ms().saturating_sub(session.started_ms) / 1000;
+    let age = keyspace.clock.coarse_secs().saturating_sub(session.started);
     let multi = session.queued().map_or(-1, |n| n as i64);
     let flags = if session.in_multi() { "x" } else { "N" };
     let resp = if session.protocol == Protocol::Resp3 { 3 } else { 2 };

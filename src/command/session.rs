@@ -34,7 +34,8 @@ pub struct Session {
     pub(super) protocol: Protocol,
     /// Its number: sessions of a store are counted from 1.
     pub(super) id: u64,
-    pub(super) started_ms: u64,
+    /// When it was opened, in seconds since 1970.
+    pub(super) started: u32,
     pub(super) name: Bytes,
     /// The client library's name and version, as CLIENT SETINFO gave them.
     pub(super) library: (Bytes, Bytes),
@@ -62,13 +63,13 @@ impl Session {
         let keyspace = store.keyspace();
         let id = keyspace.counts.sessions.fetch_add(1, Relaxed) + 1;
         keyspace.counts.open_sessions.fetch_add(1, Relaxed);
-        let started_ms = keyspace.clock.now_ms();
+        let started = keyspace.clock.coarse_secs();
         Session {
             store,
             db,
             protocol: Protocol::Resp3,
             id,
-            started_ms,
+            started,
             name: Bytes::new(),
             library: Default::default(),
             multi: None,
@@ -128,7 +129,8 @@ impl Session {
     pub(super) fn replay_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
         let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
         let row = find(name).ok_or_else(|| unknown_command(words))?;
-        self.run(check_arity(row, words)?, words)
+        let sub = words.get(1).and_then(|word| find_sub(row, word));
+        self.run(check_arity(sub.unwrap_or(row), words)?, words)
     }
 
     fn shape(&self, reply: Reply) -> Reply {

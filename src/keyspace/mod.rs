@@ -108,8 +108,10 @@ pub struct Keyspace {
     me: Weak<Keyspace>,
 }
 
-/// What is counted for the whole store; hits, misses and expired keys are counted by its shards.
+/// What is counted for the whole store; hits, misses and expired keys are counted by its shards. Apart from what is
+/// only read, so that counting does not slow the readers of that.
 #[derive(Default)]
+#[repr(align(128))]
 pub struct Counts {
     pub commands: AtomicU64,
     /// Sessions ever opened.

@@ -4,7 +4,7 @@
 //! which are prose. Behind COMMAND INFO's facts stand `since` and `group` of COMMAND DOCS.
 
 use larder::Reply;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The lines by command, from the RESP3 replies of COMMAND INFO and COMMAND DOCS.
 pub fn lines(info: &Reply, docs: &Reply) -> BTreeMap<String, String> {
@@ -32,6 +32,29 @@ fn add(info: &Reply, docs: &Reply, lines: &mut BTreeMap<String, String>) {
 fn get<'a>(map: &'a Reply, name: &str) -> Option<&'a Reply> {
     let Reply::Map(pairs) = map else { return None };
     pairs.iter().find(|(key, _)| compact(key) == name).map(|(_, value)| value)
+}
+
+/// The literal words of each command's arguments, from the RESP3 reply of COMMAND DOCS.
+pub fn tokens(docs: &Reply) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found = BTreeMap::new();
+    let Reply::Map(commands) = docs else { return found };
+    for (name, doc) in commands {
+        let mut tokens = BTreeSet::new();
+        add_tokens(get(doc, "arguments"), &mut tokens);
+        if !tokens.is_empty() {
+            found.insert(compact(name), tokens);
+        }
+        found.extend(get(doc, "subcommands").map(self::tokens).into_iter().flatten());
+    }
+    found
+}
+
+fn add_tokens(arguments: Option<&Reply>, tokens: &mut BTreeSet<String>) {
+    let Some(Reply::Array(arguments)) = arguments else { return };
+    for argument in arguments {
+        tokens.extend(get(argument, "token").map(compact));
+        add_tokens(get(argument, "arguments"), tokens);
+    }
 }
 
 fn compact(reply: &Reply) -> String {

@@ -3,16 +3,25 @@
 use crate::client::Client;
 use crate::server::Server;
 use crate::support::commands;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub fn main(options: crate::Options) -> Result<bool, String> {
-    let [file] = &options.rest()[..] else { return Err("commands: name the file to write".into()) };
+    let [folder] = &options.rest()[..] else { return Err("commands: name the folder to write to".into()) };
     let server = Server::start()?;
     let mut client = Client::connect(&server.socket())?;
     client.run(&["HELLO", "3"]);
-    let lines = commands::lines(&client.run(&["COMMAND", "INFO"]), &client.run(&["COMMAND", "DOCS"]));
-    let text: String = lines.iter().map(|(name, line)| format!("{name} {line}\n")).collect();
-    std::fs::write(Path::new(file), text).map_err(|e| format!("{file}: {e}"))?;
+    let docs = client.run(&["COMMAND", "DOCS"]);
+    let lines = commands::lines(&client.run(&["COMMAND", "INFO"]), &docs);
+    write(folder, "command_info.txt", lines.iter().map(|(name, line)| format!("{name} {line}\n")))?;
+    let words = |tokens: BTreeSet<String>| tokens.into_iter().collect::<Vec<_>>().join(" ");
+    let tokens = commands::tokens(&docs).into_iter();
+    write(folder, "command_tokens.txt", tokens.map(|(name, tokens)| format!("{name} {}\n", words(tokens))))?;
     println!("{} commands recorded", lines.len());
     Ok(true)
+}
+
+fn write(folder: &str, name: &str, lines: impl Iterator<Item = String>) -> Result<(), String> {
+    let path = Path::new(folder).join(name);
+    std::fs::write(&path, lines.collect::<String>()).map_err(|e| format!("{}: {e}", path.display()))
 }

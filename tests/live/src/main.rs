@@ -4,7 +4,7 @@
 //! larder-live record [--check] FILE...          write, or compare, the expectations of transcripts
 //! larder-live differ [--commands N] [--seed N] [--differences N] [--only NAMES] [--self] [--self-config NAME=VALUE]
 //! larder-live cts FILE [--server] [--since VERSION]   run a compatibility suite's cases
-//! larder-live commands FILE                      write what the server says of its commands
+//! larder-live commands FOLDER                    write what the server says of its commands
 //! ```
 //!
 //! `--self` lets a second redis-server stand in for larder: it tests the tool itself, and must find nothing. With
