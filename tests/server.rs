@@ -1,0 +1,184 @@
+//! What INFO, CONFIG, DEBUG and the digests say, where it can't be recorded from a server: counters, deadlines, memory.
+
+use larder::{Clock, FloatStyle, Profile, Reply, Store};
+use std::collections::HashMap;
+use std::time::Duration;
+
+fn store(clock: &Clock) -> Store {
+    Store::builder().clock(clock.clone()).seed(3).background(false).build().unwrap()
+}
+
+fn run(store: &Store, line: &str) -> Reply {
+    store.execute(line.split(' ')).unwrap()
+}
+
+/// The fields of INFO by name.
+fn info(store: &Store, section: &str) -> HashMap<String, String> {
+    let Reply::Verbatim(kind, text) = run(store, &format!("INFO {section}")) else {
+        panic!("INFO is a text")
+    };
+    assert_eq!(&kind, b"txt");
+    let text = text.to_string_lossy().into_owned();
+    text.lines().filter_map(|line| line.split_once(':')).map(|(k, v)| (k.into(), v.into())).collect()
+}
+
+#[test]
+fn info_counts_what_happened() {
+    let clock = Clock::manual();
+    let store = store(&clock);
+    run(&store, "SET a 1");
+    run(&store, "SET b 1");
+    run(&store, "GET a");
+    run(&store, "GET a");
+    run(&store, "GET nosuch");
+    run(&store, "PEXPIRE a 5000");
+    run(&store, "PEXPIRE b 7000");
+    run(&store, "NOSUCH");
+    let stats = info(&store, "stats");
+    assert_eq!((&*stats["keyspace_hits"], &*stats["keyspace_misses"]), ("2", "1"));
+    assert_eq!(&*stats["total_commands_processed"], "9");
+    assert_eq!(&*stats["total_error_replies"], "1");
+    assert_eq!(&*info(&store, "keyspace")["db0"], "keys=2,expires=2,avg_ttl=6000");
+    assert_eq!(&*info(&store, "errorstats")["errorstat_ERR"], "count=1");
+    clock.advance(Duration::from_secs(6));
+    store.tick();
+    assert_eq!(&*info(&store, "stats")["expired_keys"], "1");
+    assert_eq!(&*info(&store, "keyspace")["db0"], "keys=1,expires=1,avg_ttl=1000");
+    assert_eq!(&*info(&store, "server")["uptime_in_seconds"], "6");
+    run(&store, "CONFIG RESETSTAT");
+    let stats = info(&store, "stats");
+    assert_eq!((&*stats["keyspace_hits"], &*stats["expired_keys"]), ("0", "0"));
+    assert!(info(&store, "errorstats").is_empty());
+}
+
+#[test]
+fn info_tells_the_profile_and_the_memory() {
+    let store = Store::builder().profile(Profile::V7_0).build().unwrap();
+    for n in 0..100 {
+        store.set(format!("key:{n}"), "x".repeat(n * 50)).unwrap();
+    }
+    assert_eq!(&*info(&store, "server")["redis_version"], "7.0.15");
+    let memory = info(&store, "memory");
+    assert_eq!(memory["used_memory"], store.memory_used().to_string());
+    assert!(memory["used_memory_human"].ends_with('K'), "{}", memory["used_memory_human"]);
+    assert_eq!(&*memory["maxmemory_policy"], "noeviction");
+    let mut session = store.session();
+    for words in [&["MULTI"][..], &["INFO", "memory"]] {
+        session.execute(words).unwrap();
+    }
+    let Reply::Array(replies) = session.execute(["EXEC"]).unwrap() else { panic!("EXEC answers a list") };
+    let Reply::Verbatim(_, text) = &replies[0] else { panic!("INFO is a text inside EXEC too") };
+    assert!(text.to_string_lossy().contains(&format!("used_memory:{}\r\n", store.memory_used())));
+}
+
+#[test]
+fn sessions_are_counted_while_they_live() {
+    let store = Store::new();
+    let (one, two) = (store.session(), store.session());
+    assert_eq!(&*info(&store, "clients")["connected_clients"], "3");
+    drop((one, two));
+    assert_eq!(&*info(&store, "clients")["connected_clients"], "1");
+    let id = |session: &mut larder::Session| session.execute(["CLIENT", "ID"]).unwrap();
+    assert_ne!(id(&mut store.session()), id(&mut store.session()));
+}
+
+#[test]
+fn memory_usage_adds_up() {
+    let store = Store::builder().shards(1).background(false).build().unwrap();
+    let keys: Vec<String> = (0..500).map(|n| format!("key:{n}")).collect();
+    for (n, key) in keys.iter().enumerate() {
+        store.set(key, "x".repeat(n * 7)).unwrap();
+        if n % 3 == 0 {
+            run(&store, &format!("EXPIRE {key} 1000"));
+        }
+    }
+    let sum: usize = keys.iter().map(|key| store.memory_usage(key).unwrap().unwrap()).sum();
+    let used = store.memory_used();
+    assert!(sum <= used && used - sum < used / 50, "keys take {sum} of {used}");
+}
+
+/// One digest whatever the shards, the seed, the order of writing and the encodings inside.
+#[test]
+fn the_digest_sees_data_and_nothing_else() {
+    let clock = Clock::manual();
+    let fill = |store: &Store, order: &mut dyn Iterator<Item = u32>| {
+        for n in order {
+            run(store, &format!("SET key:{n} {n}"));
+            run(store, &format!("SADD set {n}"));
+            run(&store.db(n as usize % 16), &format!("SET other {}", n % 16));
+        }
+        run(store, "PEXPIREAT key:7 1800000000000");
+    };
+    let builder = || Store::builder().clock(clock.clone()).background(false);
+    let one = builder().seed(1).build().unwrap();
+    let other = builder().seed(2).shards(2).ordered_keys(true).build().unwrap();
+    run(&other, "CONFIG SET set-max-intset-entries 5 set-max-listpack-entries 5");
+    fill(&one, &mut (0..100));
+    fill(&other, &mut (0..100).rev());
+    assert_eq!(one.digest().unwrap(), other.digest().unwrap());
+    assert_eq!(run(&one, "DEBUG DIGEST"), run(&other, "DEBUG DIGEST"));
+    run(&other, "PEXPIREAT key:7 1800000000001");
+    assert_eq!(run(&one, "DEBUG DIGEST"), run(&other, "DEBUG DIGEST"));
+    assert_ne!(one.digest().unwrap(), other.digest().unwrap());
+    run(&other, "PEXPIREAT key:7 1800000000000");
+    assert_eq!(one.digest().unwrap(), other.digest().unwrap());
+    run(&other, "SADD set 100");
+    assert_ne!(one.digest().unwrap(), other.digest().unwrap());
+    one.execute(["FLUSHALL"]).unwrap();
+    assert_eq!(one.digest().unwrap(), Store::new().digest().unwrap());
+}
+
+#[test]
+fn what_has_expired_is_in_no_digest() {
+    let clock = Clock::manual();
+    let (store, empty) = (store(&clock), store(&clock));
+    run(&store, "SET k v");
+    run(&store, "PEXPIRE k 10");
+    let before = store.digest().unwrap();
+    clock.advance(Duration::from_millis(10));
+    assert_ne!(store.digest().unwrap(), before);
+    assert_eq!(store.digest().unwrap(), empty.digest().unwrap());
+}
+
+#[test]
+fn expiry_can_be_held_back() {
+    let clock = Clock::manual();
+    let store = store(&clock);
+    run(&store, "SET k v");
+    run(&store, "PEXPIRE k 10");
+    run(&store, "DEBUG SET-ACTIVE-EXPIRE 0");
+    clock.advance(Duration::from_millis(20));
+    store.tick();
+    assert_eq!(&*info(&store, "keyspace")["db0"], "keys=1,expires=1,avg_ttl=0");
+    assert!(store.get("k").unwrap().is_none());
+    run(&store, "DEBUG SET-ACTIVE-EXPIRE 1");
+    store.tick();
+    assert!(info(&store, "keyspace").is_empty());
+}
+
+#[test]
+fn doubles_in_resp2_look_as_the_version_prints_them() {
+    let double = || Reply::Array(vec![Reply::Double(0.1)]);
+    let text = |text: &str| Reply::Array(vec![Reply::bulk(text)]);
+    assert_eq!(double().into_resp2_as(FloatStyle::Digits17), text("0.10000000000000001"));
+    assert_eq!(double().into_resp2(), text("0.1"));
+}
+
+#[test]
+fn every_container_explains_itself() {
+    let store = Store::builder().profile(Profile::V8_0).build().unwrap();
+    for row in larder::rows().filter(|row| !row.subcommands().is_empty()) {
+        let Reply::Array(lines) = run(&store, &format!("{} HELP", row.name)) else {
+            panic!("{} HELP answers no list", row.name);
+        };
+        let text: Vec<String> = lines.iter().map(Reply::to_text).collect();
+        for sub in row.subcommands() {
+            let name = sub.name.split('|').nth(1).unwrap();
+            assert!(
+                text.iter().any(|line| line.starts_with(name)),
+                "{} HELP does not tell of {name}",
+                row.name
+            );
+        }
+    }
+}
