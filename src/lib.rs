@@ -32,7 +32,7 @@ pub use api::MessagePack;
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
-pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Ttl};
+pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{LPosOptions, ListWalk, Occurrences};
 pub use bytes::Bytes;
 pub use clock::Clock;

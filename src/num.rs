@@ -233,12 +233,21 @@ pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
 /// A float as the bound of a score range, which Redis reads more loosely: blanks may lead, a NUL byte ends it, nothing
 /// is 0, and what is too big is infinite.
 pub(crate) fn parse_bound(text: &[u8]) -> Option<f64> {
+    read_loosely(text).map(|(value, _)| value)
+}
+
+/// A float as SORT reads an element's weight: as loosely as a bound, but it must fit.
+pub(crate) fn parse_weight(text: &[u8]) -> Option<f64> {
+    read_loosely(text).and_then(|(value, in_range)| in_range.then_some(value))
+}
+
+fn read_loosely(text: &[u8]) -> Option<(f64, bool)> {
     let text = until_nul(text);
     if text.is_empty() {
-        return Some(0.0);
+        return Some((0.0, true));
     }
     let blanks = text.iter().position(|&byte| !is_space(byte))?;
-    read_f64(&text[blanks..]).map(|(value, _)| value)
+    read_f64(&text[blanks..])
 }
 
 /// The number, and whether its size was in range; `None` for what is no number.

@@ -12,6 +12,7 @@ mod keyspace;
 mod list;
 mod server;
 mod set;
+mod sort;
 mod store;
 mod string;
 mod transaction;
@@ -25,6 +26,7 @@ pub use hash::HashScan;
 pub use keyspace::{Scan, ScanPrefix};
 pub use list::{LPosOptions, ListWalk, Occurrences};
 pub use set::SetScan;
+pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
 pub use transaction::{Open, Transaction};
 #[cfg(feature = "typed-json")]

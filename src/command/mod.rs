@@ -22,6 +22,7 @@ mod keyspace;
 mod list;
 mod server;
 mod set;
+mod sort;
 mod string;
 mod transactions;
 
@@ -43,6 +44,7 @@ const GROUPS: &[&[Row]] = &[
     generic::ROWS,
     expire::ROWS,
     keyspace::ROWS,
+    sort::ROWS,
     transactions::ROWS,
     connection::ROWS,
     server::ROWS,

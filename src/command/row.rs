@@ -229,6 +229,8 @@ pub struct Row {
     pub find_keys: Option<fn(&[&[u8]]) -> Vec<usize>>,
     /// Which shards it needs.
     pub hold: Hold,
+    /// Says of which words it needs every shard, where it does not always.
+    pub whole_if: Option<fn(&[&[u8]]) -> bool>,
     /// How it runs.
     pub run: Run,
     /// Its group.
@@ -259,6 +261,7 @@ impl Row {
             keys: &[],
             find_keys: None,
             hold: Hold::Keys,
+            whole_if: None,
             run,
             group,
             since: (1, 0, 0),
@@ -293,6 +296,20 @@ impl Row {
     pub const fn hold(mut self, hold: Hold) -> Row {
         self.hold = hold;
         self
+    }
+
+    /// It needs every shard where this function says so of its words.
+    pub const fn whole_if(mut self, whole: fn(&[&[u8]]) -> bool) -> Row {
+        self.whole_if = Some(whole);
+        self
+    }
+
+    /// Which shards it needs for these words.
+    pub fn hold_for(&self, words: &[&[u8]]) -> Hold {
+        match self.whole_if {
+            Some(whole) if whole(words) => Hold::All,
+            _ => self.hold,
+        }
     }
 
     /// The version it came with.

@@ -198,7 +198,7 @@ impl Session {
         let keyspace = self.store.keyspace();
         let access = if row.writes() { Access::Write } else { Access::Read };
         let keys: Vec<Key<'_>>;
-        let lock = match row.hold {
+        let lock = match row.hold_for(words) {
             Hold::All => Lock::All,
             Hold::Walk => Lock::Walk,
             Hold::Keys => {
@@ -329,10 +329,10 @@ fn queued_keys<'w>(
     words: &'w [Bytes],
     mut keys: Vec<Key<'w>>,
 ) -> Option<Vec<Key<'w>>> {
-    if row.hold != Hold::Keys {
+    let slices: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+    if row.hold_for(&slices) != Hold::Keys {
         return None;
     }
-    let slices: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
     let indices = row.key_indices(&slices).unwrap_or_default();
     keys.extend(indices.into_iter().map(|at| store.keyspace().key(&words[at])));
     Some(keys)

@@ -45,7 +45,7 @@ pub enum Taken {
 enum Held<'s> {
     One(usize, Guard<'s>),
     Many(Vec<(usize, Guard<'s>)>),
-    Walk(Access),
+    Walk,
 }
 
 /// A unit of work.
@@ -108,7 +108,7 @@ impl<'s> Work<'s> {
                 Held::Many(shards.into_iter().map(|i| (i, keyspace.lock(i, access))).collect())
             }
             Lock::All => Held::Many((0..keyspace.shards()).map(|i| (i, keyspace.lock(i, access))).collect()),
-            Lock::Walk => Held::Walk(access),
+            Lock::Walk => Held::Walk,
         };
         Work::with(keyspace, db, held)
     }
@@ -180,7 +180,7 @@ impl<'s> Work<'s> {
     /// The ordered key index of this database, if the store keeps them.
     pub fn index(&self) -> Option<Arc<KeyIndex>> {
         match self.held {
-            Held::Walk(_) => self.keyspace.index(self.db),
+            Held::Walk => self.keyspace.index(self.db),
             _ => self.shard(0).ok()?.space(self.db)?.index.clone(),
         }
     }
@@ -269,7 +269,7 @@ impl<'s> Work<'s> {
     /// Looks at this database's part of one shard.
     pub fn with_space<B>(&self, index: usize, look: impl FnOnce(&Space) -> ControlFlow<B>) -> ControlFlow<B> {
         let found = match &self.held {
-            Held::Walk(_) => {
+            Held::Walk => {
                 let guard = self.keyspace.lock(index, Access::Read);
                 return guard.shard().space(self.db).map_or(ControlFlow::Continue(()), look);
             }
@@ -282,7 +282,7 @@ impl<'s> Work<'s> {
     pub fn each_shard(&self, mut look: impl FnMut(&Shard)) {
         for index in 0..self.keyspace.shards() {
             match &self.held {
-                Held::Walk(_) => look(self.keyspace.lock(index, Access::Read).shard()),
+                Held::Walk => look(self.keyspace.lock(index, Access::Read).shard()),
                 _ => self.shard(index).into_iter().for_each(&mut look),
             }
         }
