@@ -110,6 +110,11 @@ impl<S> Directory<S> {
         self.segments.get_mut(index).map(|s| &mut s.body)
     }
 
+    /// How many bits of place all hashes of the segment at `index` share.
+    pub fn depth_at(&self, index: usize) -> u32 {
+        self.segments.get(index).map_or(0, |s| s.depth)
+    }
+
     /// Gives an empty directory its first segment.
     pub fn start(&mut self, body: S) {
         debug_assert!(self.segments.is_empty());

@@ -25,6 +25,7 @@ use super::{
 };
 use ahash::RandomState;
 use std::mem;
+use std::ops::ControlFlow;
 
 /// Members in a segment at most: a split takes well under 0.1 ms.
 pub const SEGMENT_MAX: usize = 1024;
@@ -600,6 +601,49 @@ impl<const VALUES: bool> Runs<VALUES> {
         self.directory.iter().flat_map(Segment::members)
     }
 
+    /// Visits the keys that `other` has too, until `visit` breaks off. Both must have the same hasher. A run whose
+    /// hashes all belong to one run of the other, or to two neighbours, is matched against it by the tag bytes that
+    /// are there already; only the members of other runs are hashed.
+    pub fn each_shared(
+        &self,
+        other: &Self,
+        mut visit: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        for at in 0..self.directory.len() {
+            let Some(segment) = self.directory.at(at) else { continue };
+            for run in &segment.runs {
+                let Some((first, _)) = segment.members_of(run).next() else { continue };
+                let (there, matches) =
+                    other.covering(self.hash(first), self.directory.depth_at(at), segment.bits);
+                for (i, (key, _)) in segment.members_of(run).enumerate() {
+                    let shared = match there {
+                        Some(there) => matches
+                            .iter()
+                            .any(|run_there| run_there.find(run.0[HEAD + i], key, &there.outside).is_some()),
+                        None => other.contains(key),
+                    };
+                    if shared {
+                        visit(key)?;
+                    }
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The one or two runs, and their segment, which hold whatever falls in the run of `hash` in a segment of this
+    /// `depth` and so many runs (as `bits`); none if they are more.
+    fn covering(&self, hash: u64, depth: u32, bits: u32) -> (Option<&Segment<VALUES>>, &[Run<VALUES>]) {
+        let at = self.directory.index(hash);
+        let Some(segment) = self.directory.at(at) else { return (None, &[]) };
+        let finer = segment.bits.saturating_sub(bits);
+        if finer > 1 || self.directory.depth_at(at) > depth {
+            return (None, &[]);
+        }
+        let from = segment.run_of(hash) >> finer << finer;
+        (Some(segment), &segment.runs[from..from + (1 << finer)])
+    }
+
     /// A random member, `next` being the source of randomness: a random segment, accepted with a chance that grows
     /// with its members, then a random member of it; so each member's chance is the same.
     pub fn random(&self, mut next: impl FnMut() -> u64) -> Option<(&[u8], &[u8])> {
@@ -794,6 +838,22 @@ mod tests {
             prop_assert!(model.iter().all(|(key, value)| runs.get(key) == Some(&value[..])));
             prop_assert!(runs.iter().all(|(key, value)| model[key] == value));
             prop_assert_eq!(runs.iter().count(), model.len());
+        }
+
+        #[test]
+        fn shared_keys_are_those_both_have(n in 0u32..6_000, m in 0u32..9_000, from in 0u32..6_000) {
+            let (mut one, mut other) = (Runs::<false>::new(hasher()), Runs::<false>::new(hasher()));
+            (0..n).for_each(|id| assert!(one.insert(&key(id), b"")));
+            (from..from + m).for_each(|id| assert!(other.insert(&key(id), b"")));
+            for (a, b) in [(&one, &other), (&other, &one)] {
+                let mut shared = HashSet::new();
+                let end = a.each_shared(b, |key| {
+                    assert!(shared.insert(key.to_vec()));
+                    ControlFlow::Continue(())
+                });
+                prop_assert!(end.is_continue());
+                prop_assert_eq!(shared, (from..n.min(from + m)).map(key).collect::<HashSet<_>>());
+            }
         }
 
         #[test]

@@ -323,10 +323,13 @@ fn subtract(edit: &mut Edit<'_, Set>, others: &[Option<SetRef<'_>>]) {
 fn inter(sets: &[Option<SetRef<'_>>], mut each: impl FnMut(Member<'_>) -> ControlFlow<()>) {
     let Some(mut sets) = sets.iter().copied().collect::<Option<Vec<SetRef<'_>>>>() else { return };
     sets.sort_by_key(|set| set.len());
-    let Some((smallest, others)) = sets.split_first() else { return };
-    let _ = smallest.iter().try_for_each(|member| {
-        if others.iter().all(|set| set.has(member)) { each(member) } else { ControlFlow::Continue(()) }
-    });
+    let _ = match sets[..] {
+        [] => return,
+        [only] => only.iter().try_for_each(each),
+        [smallest, next, ref others @ ..] => smallest.each_shared(next, |member| {
+            if others.iter().all(|set| set.has(member)) { each(member) } else { ControlFlow::Continue(()) }
+        }),
+    };
 }
 
 /// Up to this many sets, a member is looked up in those before its own; more are gathered in a set.

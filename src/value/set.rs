@@ -17,6 +17,7 @@ use crate::limits::{Profile, Rules};
 use crate::num::{Digits, parse_i64};
 use crate::rng::Rng;
 use std::mem;
+use std::ops::ControlFlow;
 
 /// A set to change or to keep.
 #[derive(Clone)]
@@ -98,6 +99,20 @@ impl<'a> SetRef<'a> {
         match (self, member) {
             (SetRef::Ints(ints), Member::Int(n)) => ints.contains(n),
             _ => member.with(|bytes| self.contains(bytes)),
+        }
+    }
+
+    /// Visits the members that `other`, a set of the same store, has too, until `visit` breaks off.
+    pub fn each_shared(
+        self,
+        other: Self,
+        mut visit: impl FnMut(Member<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match (self, other) {
+            (SetRef::Large(set), SetRef::Large(other)) => {
+                set.each_shared(other, |member| visit(Member::Bytes(member)))
+            }
+            _ => self.iter().filter(|member| other.has(*member)).try_for_each(visit),
         }
     }
 
