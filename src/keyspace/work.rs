@@ -580,12 +580,12 @@ impl<'s> Work<'s> {
         change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<Option<Edited<R>>> {
         self.settle(key)?;
-        let Some(entry) = self.peek(key)? else {
-            return if create { self.create(key, change).map(Some) } else { Ok(None) };
-        };
-        match entry.form() {
-            Form::Boxed => self.edit_boxed(key, change).map(Some),
-            form => self.edit_inline(key, form, change).map(Some),
+        // What is there now has not expired. A boxed value, where time matters most, is found and changed in one go.
+        match self.edit_boxed(key, change)? {
+            Tried::Done(edited) => Ok(Some(edited)),
+            Tried::Inline(form, change) => self.edit_inline(key, form, change).map(Some),
+            Tried::Missing(change) if create => self.create(key, change).map(Some),
+            Tried::Missing(_) => Ok(None),
         }
     }
 
@@ -662,35 +662,49 @@ impl<'s> Work<'s> {
         Ok(Edited { result, emptied: false })
     }
 
-    fn edit_boxed<T: Collection, R>(
+    /// Changes a boxed value in place; hands `change` back if there is none.
+    #[inline]
+    fn edit_boxed<T: Collection, R, F: FnOnce(&mut Edit<'_, T>) -> R>(
         &mut self,
         key: &Key,
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<Edited<R>> {
+        change: F,
+    ) -> Result<Tried<R, F>> {
         let (index, db, rules, stamp) = (self.shard_of(key), self.db, self.rules(), self.stamp());
         let mut steps = self.undo.is_some().then(Vec::new);
-        let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Err(Error::NoSuchKey) };
+        let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(Tried::Missing(change)) };
         let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
-        let Some(entry) = found else { return Err(Error::NoSuchKey) };
-        entry.set_access(stamp);
-        let before = entry.mem();
-        let value = entry.boxed_mut().and_then(T::of_mut).ok_or(Error::WrongType)?;
+        let Some(entry) = found else { return Ok(Tried::Missing(change)) };
+        let form = entry.form();
+        if form == Form::Boxed {
+            entry.set_access(stamp);
+        }
+        let Some(boxed) = entry.boxed_mut() else { return Ok(Tried::Inline(form, change)) };
+        let before = boxed.mem();
+        let value = T::of_mut(boxed).ok_or(Error::WrongType)?;
         let result = change(&mut Edit::new(value, rules, steps.as_mut()));
         let emptied = value.is_empty();
-        space.entries_mem = space.entries_mem + entry.mem() - before;
-        if let (Some(undo), Some(steps)) = (&mut self.undo, steps.filter(|steps| !steps.is_empty())) {
-            let inverse = Box::new(move |value: &mut Value, rules: &Rules| {
-                let Some(value) = T::of_mut(value) else { return };
-                for step in steps.into_iter().rev() {
-                    value.undo(step, rules);
-                }
-            });
-            undo.steps.push(Step::Inverse { db, hash: key.hash, key: key.bytes.into(), inverse });
+        space.entries_mem = space.entries_mem + boxed.mem() - before;
+        if let Some(steps) = steps.filter(|steps| !steps.is_empty()) {
+            self.keep_inverse::<T>(key, steps);
         }
         if emptied {
             self.drop_emptied(key)?;
         }
-        Ok(Edited { result, emptied })
+        Ok(Tried::Done(Edited { result, emptied }))
+    }
+
+    #[cold]
+    fn keep_inverse<T: Collection>(&mut self, key: &Key, steps: Vec<T::Undo>) {
+        let inverse = Box::new(move |value: &mut Value, rules: &Rules| {
+            let Some(value) = T::of_mut(value) else { return };
+            for step in steps.into_iter().rev() {
+                value.undo(step, rules);
+            }
+        });
+        let db = self.db;
+        if let Some(undo) = &mut self.undo {
+            undo.steps.push(Step::Inverse { db, hash: key.hash, key: key.bytes.into(), inverse });
+        }
     }
 
     fn return_scratch<T: Collection>(&mut self, index: usize, value: T) -> Result<()> {
@@ -1049,6 +1063,13 @@ impl<'s> Work<'s> {
             Step::Swap { a, b } => self.swap_shards(a, b),
         }
     }
+}
+
+/// What came of the attempt to change a boxed value; what was to be done comes back if it was not.
+enum Tried<R, F> {
+    Done(Edited<R>),
+    Inline(Form, F),
+    Missing(F),
 }
 
 /// What an edit answers.
