@@ -99,7 +99,13 @@ pub fn range(work: &Work<'_>, key: &Key<'_>, start: i64, stop: i64) -> Result<Ve
     let Some(list) = list(work, key)? else { return Ok(Vec::new()) };
     let span = span(start, stop, list.len());
     let mut elements = Vec::with_capacity(span.len());
-    elements.extend(list.iter_from(span.start).take(span.len()).map(Bytes::from));
+    // One loop for each form: asking an element at a time which it is would cost as much as the element.
+    match list {
+        ListRef::Small(run) => elements.extend(run.iter_from(span.start).take(span.len()).map(Bytes::from)),
+        ListRef::Chunked { chunks, .. } => {
+            elements.extend(chunks.iter_from(span.start).take(span.len()).map(Bytes::from));
+        }
+    }
     Ok(elements)
 }
 
