@@ -1,5 +1,7 @@
 //! What INFO, CONFIG, DEBUG and the digests say, where it can't be recorded from a server: counters, deadlines, memory.
 
+use larder::keyspace::{Access, Lock, Work};
+use larder::value::{Edit, Hash};
 use larder::{Clock, FloatStyle, Profile, Reply, Store};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -126,6 +128,38 @@ fn the_digest_sees_data_and_nothing_else() {
     assert_ne!(one.digest().unwrap(), other.digest().unwrap());
     one.execute(["FLUSHALL"]).unwrap();
     assert_eq!(one.digest().unwrap(), Store::new().digest().unwrap());
+}
+
+/// Gives the field `f` of `h` a deadline so many milliseconds after the manual clock's start.
+fn field_deadline(store: &Store, after: Option<u64>) {
+    let start = 1_704_067_200_000;
+    let key = store.keyspace().key(b"h");
+    let mut work = Work::begin(store.keyspace(), 0, Lock::One(key), Access::Write);
+    let set = |edit: &mut Edit<'_, Hash>| edit.set_deadline(b"f", after.map(|ms| start + ms));
+    work.edit::<Hash, _>(&key, false, set).unwrap();
+    work.commit();
+}
+
+#[test]
+fn the_digest_sees_deadlines_of_fields() {
+    let clock = Clock::manual();
+    let builder = || Store::builder().clock(clock.clone()).background(false).profile(Profile::V7_4);
+    let (one, other) = (builder().build().unwrap(), builder().build().unwrap());
+    for store in [&one, &other] {
+        run(store, "HSET h f 1 g 2");
+    }
+    assert_eq!(one.digest().unwrap(), other.digest().unwrap());
+    field_deadline(&one, Some(10));
+    assert_ne!(one.digest().unwrap(), other.digest().unwrap());
+    field_deadline(&other, Some(11));
+    assert_ne!(one.digest().unwrap(), other.digest().unwrap());
+    field_deadline(&other, Some(10));
+    assert_eq!(one.digest().unwrap(), other.digest().unwrap());
+    field_deadline(&other, None);
+    run(&other, "HDEL h f");
+    assert_ne!(one.digest().unwrap(), other.digest().unwrap());
+    clock.advance(Duration::from_millis(11));
+    assert_eq!(one.digest().unwrap(), other.digest().unwrap());
 }
 
 #[test]

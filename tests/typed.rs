@@ -45,6 +45,10 @@ fn user() -> impl Strategy<Value = User> {
 fn there_and_back<C: Codec + Copy>(store: &Store, codec: C, user: &User) {
     store.typed(codec).set("k", user).unwrap();
     assert_eq!(store.typed(codec).get::<User>("k").unwrap().as_ref(), Some(user));
+    store.del(["h"]).unwrap();
+    assert!(store.typed(codec).hset("h", "f", user).unwrap());
+    assert!(!store.typed(codec).hset("h", "f", user).unwrap());
+    assert_eq!(store.typed(codec).hget::<User>("h", "f").unwrap().as_ref(), Some(user));
 }
 
 /// Bytes of any kind decode or are refused with the type's name; never a panic, never a change.
@@ -115,4 +119,17 @@ fn typed_values_are_undone_with_their_transaction() {
     });
     assert!(failed.is_err());
     assert_eq!(store.get_typed::<u32>("k").unwrap(), Some(1));
+}
+
+#[test]
+fn fields_that_do_not_decode_or_are_no_fields() {
+    let store = Store::new();
+    assert_eq!(store.hget_typed::<u8>("h", "f").unwrap(), None);
+    store.hset("h", [("f", "text")]).unwrap();
+    assert!(matches!(store.hget_typed::<u8>("h", "f"), Err(Error::Decode(_))));
+    assert_eq!(store.hget("h", "f").unwrap().unwrap(), "text");
+    assert_eq!(store.hget_typed::<u8>("h", "g").unwrap(), None);
+    store.set("k", "").unwrap();
+    assert_eq!(store.hset_typed("k", "f", &1u8), Err(Error::WrongType));
+    assert_eq!(store.get_typed::<u8>("h"), Err(Error::WrongType));
 }

@@ -127,6 +127,32 @@ impl<S: Scope, C: Codec> Typed<'_, S, C> {
     pub fn get<T: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>> {
         self.store.get(key)?.map(|bytes| self.codec.decode(&bytes)).transpose()
     }
+
+    /// HSET: puts a value into a field of the hash at `key`. Answers whether the field is new.
+    ///
+    /// Errors: [`Error::Encode`] if the value has no form in this codec, [`Error::WrongType`] if the key holds no
+    /// hash; then nothing changed.
+    pub fn hset<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsRef<[u8]>,
+        field: impl AsRef<[u8]>,
+        value: &T,
+    ) -> Result<bool> {
+        let value = self.codec.encode(value)?;
+        Ok(self.store.hset(key, [(field.as_ref(), value)])? == 1)
+    }
+
+    /// HGET: the value in a field of the hash at `key`, or `None` for no key or no field.
+    ///
+    /// Errors: [`Error::Decode`] if what is stored is no `T`, and [`Error::WrongType`] if the key holds no hash; what
+    /// is stored stays as it is.
+    pub fn hget<T: DeserializeOwned>(
+        &self,
+        key: impl AsRef<[u8]>,
+        field: impl AsRef<[u8]>,
+    ) -> Result<Option<T>> {
+        self.store.hget(key, field)?.map(|bytes| self.codec.decode(&bytes)).transpose()
+    }
 }
 
 impl<S: Scope> Store<S> {
@@ -184,5 +210,35 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "GET")]
     pub fn get_typed<T: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>> {
         self.typed(Bincode).get(key)
+    }
+
+    /// Puts a value of any serde type into a field of the hash at `key`, by [`Bincode`]. Answers whether the field is
+    /// new. Errors: as [`Store::set_typed`], and [`Error::WrongType`] if the key holds no hash.
+    ///
+    /// ```
+    /// # let store = larder::Store::new();
+    /// assert!(store.hset_typed("user:1", "scores", &vec![1.5, 2.0])?);
+    /// assert_eq!(store.hget_typed("user:1", "scores")?, Some(vec![1.5, 2.0]));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    #[doc(alias = "HSET")]
+    pub fn hset_typed<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsRef<[u8]>,
+        field: impl AsRef<[u8]>,
+        value: &T,
+    ) -> Result<bool> {
+        self.typed(Bincode).hset(key, field, value)
+    }
+
+    /// The value that [`Store::hset_typed`] put into a field, or `None` for no key or no field. Errors: as
+    /// [`Store::get_typed`].
+    #[doc(alias = "HGET")]
+    pub fn hget_typed<T: DeserializeOwned>(
+        &self,
+        key: impl AsRef<[u8]>,
+        field: impl AsRef<[u8]>,
+    ) -> Result<Option<T>> {
+        self.typed(Bincode).hget(key, field)
     }
 }

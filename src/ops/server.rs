@@ -4,6 +4,7 @@ use crate::Result;
 use crate::digest::Digest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
+use crate::value::hash::HashRef;
 use crate::value::set::Member;
 use crate::value::{Hash, Kind, List, Set, View};
 use std::ops::ControlFlow;
@@ -20,11 +21,24 @@ pub fn digest(work: &mut Work<'_>) -> Digest {
 
 /// A hash over all databases that covers the deadlines too, those of fields included. The unit must hold every shard.
 pub fn full_digest(work: &mut Work<'_>) -> Digest {
-    dataset(work, |_, entry, digest| {
+    dataset(work, |work, entry, digest| {
         if let Some(at) = entry.deadline() {
             digest.mix(&at.to_be_bytes());
         }
+        if let Some(hash) = live_hash(work, entry) {
+            let times =
+                hash.pairs().into_iter().filter_map(|(field, _)| Some((field, hash.deadline(field)?)));
+            let mut times = times.map(|(field, at)| (field, at.to_be_bytes())).peekable();
+            if times.peek().is_some() {
+                digest.hash(times);
+            }
+        }
     })
+}
+
+/// The hash of an entry, without the fields that have expired.
+fn live_hash<'e>(work: &Work<'_>, entry: &'e Entry) -> Option<HashRef<'e>> {
+    entry.view().collection::<Hash>().ok().map(|hash| hash.at(|| work.now()))
 }
 
 /// Hashes every live entry: its key, its value, and what `more` adds about it.
@@ -47,10 +61,13 @@ fn dataset(work: &mut Work<'_>, more: impl Fn(&Work<'_>, &Entry, &mut Digest)) -
     whole
 }
 
-/// Visits the live entries of this database.
+/// Visits the live entries of this database; a hash whose fields have all expired is none.
 fn each_entry(work: &Work<'_>, mut visit: impl FnMut(&Entry)) {
+    let is_live = |entry: &&Entry| {
+        !entry.is_expired(|| work.now()) && live_hash(work, entry).is_none_or(|hash| hash.len() > 0)
+    };
     work.each_space(|_, space| {
-        space.table.iter().filter(|e| !e.is_expired(|| work.now())).for_each(&mut visit);
+        space.table.iter().filter(is_live).for_each(&mut visit);
         ControlFlow::<()>::Continue(())
     });
 }
