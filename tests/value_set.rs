@@ -118,7 +118,7 @@ fn check_form(set: &Set, profile: Profile) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn behaves_as_a_set_and_steps_back(ops in prop::collection::vec(op(), 1..80), old: bool, cut in 0usize..80) {
@@ -179,7 +179,8 @@ proptest! {
         prop_assert_eq!(state(), before);
         prop_assert_eq!(store.memory_used(), store.keyspace().memory_recount());
         // The runs of a large set may keep other room to spare than they had.
-        prop_assert!(large || first.len() > 7 || store.memory_used() == used);
+        let packs = first.len() <= 12 && first.iter().all(|member| member.len() <= 10);
+        prop_assert!(large || !packs || store.memory_used() == used);
     }
 }
 

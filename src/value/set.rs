@@ -386,19 +386,17 @@ impl Edit<'_, Set> {
 
     /// Takes the form in which `member` can be added.
     fn make_fit(&mut self, member: &[u8]) {
-        match self.value {
-            Set::Ints(ints) if parse_i64(member).is_none() => {
-                let ends = [ints.as_ref().min(), ints.as_ref().max()].into_iter().flatten();
-                let longest = ends.map(|n| Digits::new(n).len()).max().unwrap_or(0).max(member.len());
-                if self.packs(self.value.view().len() + 1, longest) { self.pack() } else { self.grow() }
-            }
-            Set::Ints(ints) if ints.len() >= self.rules.set_max_intset_entries.count() => self.overflow(),
-            Set::Packed(packed) => {
-                let len = packed.len() + 1;
-                if !self.packs(len, member.len()) {
-                    self.grow();
+        match self.value.view() {
+            SetRef::Ints(ints) => {
+                let full = ints.len() >= self.rules.set_max_intset_entries.count();
+                let foreign = parse_i64(member).is_none();
+                // A full one becomes a hash table, but 7.0 calls a packed set that too.
+                let may_pack = foreign || self.rules.profile < Profile::V7_2;
+                if foreign || full {
+                    if may_pack && self.ints_pack_with(ints, member) { self.pack() } else { self.grow() }
                 }
             }
+            SetRef::Packed(packed) if !self.packs(packed.len() + 1, member.len()) => self.grow(),
             _ => {}
         }
     }
@@ -409,10 +407,11 @@ impl Edit<'_, Set> {
         len <= rules.set_max_listpack_entries.count() && longest <= rules.set_max_listpack_value.count()
     }
 
-    /// One integer more than an integer set may hold. Redis makes it a hash table; 7.0 calls a packed set that too.
-    fn overflow(&mut self) {
-        let len = self.value.view().len() + 1;
-        if self.rules.profile < Profile::V7_2 && self.packs(len, 0) { self.pack() } else { self.grow() }
+    /// Whether integers and one member more may be packed. The smallest or the largest integer is the longest.
+    fn ints_pack_with(&self, ints: IntSetRef<'_>, member: &[u8]) -> bool {
+        let ends = [ints.min(), ints.max()].into_iter().flatten();
+        let longest = ends.map(|n| Digits::new(n).len()).max().unwrap_or(0);
+        self.packs(ints.len() + 1, longest.max(member.len()))
     }
 
     fn pack(&mut self) {
