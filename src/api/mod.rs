@@ -19,6 +19,7 @@ mod transaction;
 #[cfg(feature = "typed")]
 mod typed;
 
+pub use bitmap::{Bit, BitField};
 pub use builder::Builder;
 pub use expire::{Deadline, ExpireOptions, Ttl};
 pub use generic::CopyOptions;
@@ -28,6 +29,7 @@ pub use list::{LPosOptions, ListWalk, Occurrences};
 pub use set::SetScan;
 pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
+pub use string::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use transaction::{Open, Transaction};
 #[cfg(feature = "typed-json")]
 pub use typed::Json;

@@ -135,9 +135,7 @@ fn bitfield(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 
 fn bitfield_ro(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let steps = steps(work, args.options(2))?;
-    if steps.iter().any(|step| !matches!(step.act, Act::Get)) {
-        return Err(Error::text("ERR BITFIELD_RO only supports the GET subcommand"));
-    }
+    ops::check_reads_only(&steps)?;
     Ok(answers(ops::bitfield_ro(work, &args.key(work, 1), &steps)?))
 }
 

@@ -78,6 +78,22 @@ pub fn field_offset(work: &Work<'_>, index: Option<i64>, width: u8) -> Result<u6
     check_offset(work, offset.and_then(|offset| u64::try_from(offset).ok()).ok_or(BAD_OFFSET)?)
 }
 
+/// Refuses steps whose field there can't be.
+pub fn check_steps(work: &Work<'_>, steps: &[Step]) -> Result<()> {
+    steps.iter().try_for_each(|step| match step.field.is_valid() {
+        true => check_offset(work, step.offset).map(drop),
+        false => Err(bad_type()),
+    })
+}
+
+/// Refuses steps that write.
+pub fn check_reads_only(steps: &[Step]) -> Result<()> {
+    match steps.iter().all(|step| matches!(step.act, Act::Get)) {
+        true => Ok(()),
+        false => Err(Error::text("ERR BITFIELD_RO only supports the GET subcommand")),
+    }
+}
+
 /// GETBIT.
 pub fn getbit(work: &Work<'_>, key: &Key<'_>, offset: u64) -> Result<bool> {
     Ok(work.string(key)?.is_some_and(|string| string.with(|bytes| bitmap::get(bytes, offset))))

@@ -67,6 +67,11 @@ impl BitType {
         }
     }
 
+    /// The offset, in bits, of the field that `index` others of this width stand before.
+    pub fn nth(self, index: u64) -> u64 {
+        index.saturating_mul(u64::from(self.bits()))
+    }
+
     /// The least and the greatest value.
     fn limits(self) -> (i128, i128) {
         match self {
