@@ -24,7 +24,6 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
-pub use api::HashScan;
 #[cfg(feature = "typed-json")]
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
@@ -35,6 +34,7 @@ pub use api::{Bit, BitField};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
+pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{LPosOptions, ListWalk, Occurrences};
 pub use bytes::Bytes;
 pub use clock::Clock;

@@ -39,7 +39,7 @@ pub enum Deadline {
 /// # Ok::<(), larder::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ExpireOptions(Condition);
+pub struct ExpireOptions(pub(super) Condition);
 
 impl ExpireOptions {
     /// Always.
@@ -103,9 +103,7 @@ impl<S: Scope> Store<S> {
     ) -> Result<bool> {
         options.0.check()?;
         self.write(key, |work, key| {
-            let after = i64::try_from(after.as_nanos().div_ceil(1_000_000)).ok();
-            let now = i64::try_from(work.now()).unwrap_or(i64::MAX);
-            let at = after.and_then(|after| after.checked_add(now)).ok_or_else(invalid)?;
+            let at = ms_after(work.now(), after)?;
             ops::expire_at(work, key, at, options.0)
         })
     }
@@ -141,8 +139,7 @@ impl<S: Scope> Store<S> {
         options: ExpireOptions,
     ) -> Result<bool> {
         options.0.check()?;
-        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let at = i64::try_from(since.as_millis()).map_err(|_| invalid())?;
+        let at = ms_at(at)?;
         self.write(key, |work, key| ops::expire_at(work, key, at, options.0))
     }
 
@@ -175,11 +172,8 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "PTTL")]
     pub fn ttl(&self, key: impl AsRef<[u8]>) -> Result<Ttl> {
         self.read(key, |work, key| {
-            Ok(match ops::deadline(work, key)? {
-                None => Ttl::Missing,
-                Some(None) => Ttl::Persistent,
-                Some(Some(at)) => Ttl::Expires(Duration::from_millis(at.saturating_sub(work.now()))),
-            })
+            let found = ops::deadline(work, key)?;
+            Ok(Ttl::of(found, || work.now()))
         })
     }
 
@@ -198,17 +192,45 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "EXPIRETIME")]
     #[doc(alias = "PEXPIRETIME")]
     pub fn expiretime(&self, key: impl AsRef<[u8]>) -> Result<Deadline> {
-        self.read(key, |work, key| {
-            Ok(match ops::deadline(work, key)? {
-                None => Deadline::Missing,
-                Some(None) => Deadline::Persistent,
-                // A time the platform can't tell is as good as never.
-                Some(Some(at)) => UNIX_EPOCH
-                    .checked_add(Duration::from_millis(at))
-                    .map_or(Deadline::Persistent, Deadline::At),
-            })
-        })
+        self.read(key, |work, key| ops::deadline(work, key)).map(Deadline::of)
     }
+}
+
+impl Ttl {
+    /// What is left at `now` of what was found.
+    pub(super) fn of(found: Option<Option<u64>>, now: impl FnOnce() -> u64) -> Ttl {
+        match found {
+            None => Ttl::Missing,
+            Some(None) => Ttl::Persistent,
+            Some(Some(at)) => Ttl::Expires(Duration::from_millis(at.saturating_sub(now()))),
+        }
+    }
+}
+
+impl Deadline {
+    /// What was found, as a time of the platform; one it can't tell is as good as never.
+    pub(super) fn of(found: Option<Option<u64>>) -> Deadline {
+        match found {
+            None => Deadline::Missing,
+            Some(None) => Deadline::Persistent,
+            Some(Some(at)) => {
+                UNIX_EPOCH.checked_add(Duration::from_millis(at)).map_or(Deadline::Persistent, Deadline::At)
+            }
+        }
+    }
+}
+
+/// The millisecond since 1970 that lies `after` behind `now`; parts of one are rounded up.
+pub(super) fn ms_after(now: u64, after: Duration) -> Result<i64> {
+    let after = i64::try_from(after.as_nanos().div_ceil(1_000_000)).ok();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    after.and_then(|after| after.checked_add(now)).ok_or_else(invalid)
+}
+
+/// The millisecond since 1970; the first for what lies before it.
+pub(super) fn ms_at(at: SystemTime) -> Result<i64> {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).map_err(|_| invalid())
 }
 
 fn invalid() -> Error {

@@ -344,7 +344,7 @@ impl<S: Scope> Store<S> {
     }
 }
 
-fn borrowed<F: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(F, V)]) -> Vec<ops::PairRef<'_>> {
+pub(super) fn borrowed<F: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(F, V)]) -> Vec<ops::PairRef<'_>> {
     pairs.iter().map(|(field, value)| (field.as_ref(), value.as_ref())).collect()
 }
 

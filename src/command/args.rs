@@ -98,6 +98,11 @@ impl<'a> Options<'a> {
         self.words.get(self.at).copied()
     }
 
+    /// All words that are left.
+    pub fn rest(&self) -> &'a [&'a [u8]] {
+        self.words.get(self.at..).unwrap_or(&[])
+    }
+
     /// The index of the word about to be read.
     pub fn position(&self) -> usize {
         self.at

@@ -16,6 +16,7 @@ mod debug;
 mod expire;
 mod generic;
 mod hash;
+mod hash_ttl;
 mod help;
 mod info;
 mod keyspace;
@@ -39,6 +40,7 @@ const GROUPS: &[&[Row]] = &[
     string::ROWS,
     bitmap::ROWS,
     hash::ROWS,
+    hash_ttl::ROWS,
     list::ROWS,
     set::ROWS,
     generic::ROWS,

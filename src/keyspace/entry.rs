@@ -333,10 +333,23 @@ impl Entry {
         Some(unsafe { ptr::read_unaligned(self.block().add(shape.deadline_at()).cast::<u64>()) })
     }
 
-    /// Whether the deadline, if there is one, has passed.
+    /// Whether the deadline, if there is one, has passed, or that of every part of the value.
     #[inline]
     pub fn is_expired(&self, now: impl FnOnce() -> u64) -> bool {
-        self.deadline().is_some_and(|at| at <= now())
+        match (self.deadline(), self.form()) {
+            (None, Form::Boxed) => self.boxed().is_some_and(|value| value.is_hollow(now)),
+            (None, _) => false,
+            (Some(at), _) => {
+                let now = now();
+                at <= now || self.boxed().is_some_and(|value| value.is_hollow(|| now))
+            }
+        }
+    }
+
+    /// The earliest deadline of a field, if the value is a hash with such fields.
+    #[inline]
+    pub fn field_deadline(&self) -> Option<u64> {
+        if self.form() == Form::Boxed { self.boxed().and_then(Value::field_deadline) } else { None }
     }
 
     /// The access stamp.

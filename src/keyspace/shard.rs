@@ -14,6 +14,8 @@ pub struct Space {
     pub table: Table<Entry>,
     /// Every key with a deadline, in order of deadline.
     pub deadlines: Deadlines,
+    /// Every hash with fields that have deadlines, in order of its earliest.
+    pub field_deadlines: Deadlines,
     /// The ordered key index, if the store keeps one; shared by the shards, per database.
     pub index: Option<Arc<KeyIndex>>,
     /// Bytes of the entries, kept up to date by every change.
@@ -23,13 +25,19 @@ pub struct Space {
 impl Space {
     /// Bytes this space holds, by the size-class model.
     pub fn mem(&self) -> usize {
-        self.entries_mem + self.table.mem() + self.deadlines.mem()
+        self.entries_mem + self.table.mem() + self.deadlines.mem() + self.field_deadlines.mem()
     }
 
     /// The same from scratch.
     pub fn recount(&self) -> usize {
         let entries: usize = self.table.iter().map(Entry::recount).sum();
-        entries + self.table.recount() + self.deadlines.recount()
+        entries + self.table.recount() + self.deadlines.recount() + self.field_deadlines.recount()
+    }
+
+    /// Whether nothing in it has a deadline.
+    #[inline]
+    pub fn is_timeless(&self) -> bool {
+        self.deadlines.is_empty() && self.field_deadlines.is_empty()
     }
 
     /// About how many allocations freeing it takes.

@@ -11,7 +11,7 @@ use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock};
 use crate::limits::{INLINE_MAX, Rules};
 use crate::rng::Rng;
-use crate::value::{Collection, Edit, Form, Kind, StrRef, Value, View};
+use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
 use crate::{Bytes, Error, Result};
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -433,14 +433,17 @@ impl<'s> Work<'s> {
         let expiry = self.kept_expiry(key, expiry)?;
         self.copy_aside(key)?;
         let space = self.shard_mut(index)?.make_space(db);
-        let Space { table, entries_mem, deadlines, .. } = space;
+        let Space { table, entries_mem, deadlines, field_deadlines, .. } = space;
         let Some(entry) = table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let deadline = if let Expiry::At(at) = expiry { Some(at) } else { None };
             return self.insert(key, Entry::new(key.hash, key.bytes, deadline, stamp, payload));
         };
         *entries_mem -= entry.mem();
         let (old, mut due) = (entry.deadline(), None);
+        let field = entry.field_deadline();
         let freed = entry.set_payload(payload);
+        let next_field = entry.field_deadline();
+        move_deadline(field_deadlines, key.hash, field, next_field);
         match expiry {
             Expiry::Keep => {}
             Expiry::Clear if old.is_none() => {}
@@ -455,7 +458,7 @@ impl<'s> Work<'s> {
         if expiry != Expiry::Keep && old != due {
             move_deadline(deadlines, key.hash, old, due);
         }
-        if let Some(at) = due {
+        for at in due.into_iter().chain(next_field) {
             self.keyspace.due(index, at);
         }
         self.discard(freed);
@@ -481,7 +484,7 @@ impl<'s> Work<'s> {
     /// Adds an entry for a key that has none.
     fn insert(&mut self, key: &Key, entry: Entry) -> Result<()> {
         let (index, db, keyspace) = (self.shard_of(key), self.db, self.keyspace);
-        let deadline = entry.deadline();
+        let (deadline, field) = (entry.deadline(), entry.field_deadline());
         let space = self.shard_mut(index)?.make_space(db);
         space.entries_mem += entry.mem();
         space.table.insert_unique(key.hash, entry, |e| keyspace.key(e.key()).hash);
@@ -490,6 +493,10 @@ impl<'s> Work<'s> {
         }
         if let Some(at) = deadline {
             space.deadlines.insert(at, key.hash);
+            keyspace.due(index, at);
+        }
+        if let Some(at) = field {
+            space.field_deadlines.insert(at, key.hash);
             keyspace.due(index, at);
         }
         Ok(())
@@ -514,6 +521,7 @@ impl<'s> Work<'s> {
         if let Some(at) = entry.deadline() {
             space.deadlines.remove(at, key.hash);
         }
+        move_deadline(&mut space.field_deadlines, key.hash, entry.field_deadline(), None);
         if let Some(index) = space.index.clone() {
             self.extras().reindex.get_or_insert_default().gone.push((index, key.hash, key.bytes.into()));
         }
@@ -657,6 +665,10 @@ impl<'s> Work<'s> {
             None => {
                 entry.set_payload(Payload::Boxed(Box::new(value.wrap())));
                 space.entries_mem += entry.mem();
+                if let Some(at) = entry.field_deadline() {
+                    space.field_deadlines.insert(at, key.hash);
+                    self.keyspace.due(index, at);
+                }
             }
         }
         Ok(Edited { result, emptied: false })
@@ -679,11 +691,16 @@ impl<'s> Work<'s> {
             entry.set_access(stamp);
         }
         let Some(boxed) = entry.boxed_mut() else { return Ok(Tried::Inline(form, change)) };
-        let before = boxed.mem();
+        let (before, field) = (boxed.mem(), boxed.field_deadline());
         let value = T::of_mut(boxed).ok_or(Error::WrongType)?;
         let result = change(&mut Edit::new(value, rules, steps.as_mut()));
         let emptied = value.is_empty();
         space.entries_mem = space.entries_mem + boxed.mem() - before;
+        let next_field = boxed.field_deadline();
+        if next_field != field {
+            move_deadline(&mut space.field_deadlines, key.hash, field, next_field);
+            self.keyspace.due(index, next_field.unwrap_or(u64::MAX));
+        }
         if let Some(steps) = steps.filter(|steps| !steps.is_empty()) {
             self.keep_inverse::<T>(key, steps);
         }
@@ -850,19 +867,47 @@ impl<'s> Work<'s> {
 
     // ---- expiry
 
-    /// Removes the key if it has expired, with its own effect and event. Answers whether it did.
+    /// Removes the key if it has expired, or the fields of it that have, with their own effect and event. Answers
+    /// whether the key went.
     pub fn settle(&mut self, key: &Key) -> Result<bool> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard(index)?.space(db) else { return Ok(false) };
-        if space.deadlines.len() == 0 {
+        if space.is_timeless() {
             return Ok(false);
         }
-        let entry = space.table.find(key.hash, |e| e.is(key.bytes));
-        if !entry.is_some_and(|e| e.is_expired(|| self.now())) {
-            return Ok(false);
+        let Some(entry) = peek_in(space, key) else { return Ok(false) };
+        let due = |at: Option<u64>| at.is_some_and(|at| at <= self.now());
+        if due(entry.deadline()) {
+            self.expire(key)?;
+            Ok(true)
+        } else if due(entry.field_deadline()) {
+            Ok(self.expire_fields(key, self.now(), usize::MAX)?.emptied)
+        } else {
+            Ok(false)
         }
-        self.expire(key)?;
-        Ok(true)
+    }
+
+    /// Removes up to `limit` expired fields of a hash, earliest first, with their own effect and event.
+    fn expire_fields(&mut self, key: &Key, now: u64, limit: usize) -> Result<Edited<usize>> {
+        let Some(space) = self.shard(self.shard_of(key))?.space(self.db) else { return Err(not_held()) };
+        let due = match peek_in(space, key).and_then(Entry::boxed) {
+            Some(Value::Hash(hash)) => hash.due_fields(now, limit),
+            _ => Vec::new(),
+        };
+        let remove = |edit: &mut Edit<'_, Hash>| due.iter().filter(|field| edit.remove(field)).count();
+        let Tried::Done(edited) = self.edit_boxed(key, remove)? else {
+            return Ok(Edited { result: 0, emptied: false });
+        };
+        if self.recording {
+            let mut words: Vec<&[u8]> = vec![b"HDEL", key.bytes];
+            words.extend(due.iter().map(|field| &**field));
+            self.effect(&words);
+        }
+        self.touch(key, "hexpired");
+        if edited.emptied {
+            self.touch(key, "del");
+        }
+        Ok(edited)
     }
 
     fn expire(&mut self, key: &Key) -> Result<()> {
@@ -876,11 +921,11 @@ impl<'s> Work<'s> {
         Ok(())
     }
 
-    /// Removes up to `limit` expired keys of one shard, earliest first, whatever their database, and notes the
-    /// shard's next deadline. Answers how many.
+    /// Removes up to `limit` expired keys of one shard and fields of its hashes, each earliest first, whatever their
+    /// database, and notes the shard's next deadline. Answers how many.
     pub(super) fn expire_slice(&mut self, index: usize, now: u64, limit: usize) -> usize {
         let mut due: Vec<(usize, u64, Vec<u8>)> = Vec::new();
-        let mut next = u64::MAX;
+        let (mut next, keyspace) = (u64::MAX, self.keyspace);
         if let Ok(shard) = self.shard_mut(index) {
             for db in 0.. {
                 let Some(space) = shard.space_mut(db) else { break };
@@ -890,17 +935,43 @@ impl<'s> Work<'s> {
                         break;
                     }
                     space.deadlines.pop_due(now);
-                    let entry = space.table.find(hash, |e| e.deadline() == Some(at));
+                    // The table compares a part of the hash only.
+                    let is = |e: &Entry| e.deadline() == Some(at) && keyspace.key(e.key()).hash == hash;
+                    let entry = space.table.find(hash, is);
                     due.extend(entry.map(|e| (db, hash, e.key().to_vec())));
                 }
             }
         }
-        let done = due.len();
+        let mut done = due.len();
         for (db, hash, key) in due {
             let _ = self.on_db(db, |w| w.expire(&Key { bytes: &key, hash }));
         }
+        while done < limit
+            && let Some((db, hash, key)) = self.hash_with_due_fields(index, now)
+        {
+            let key = Key { bytes: &key, hash };
+            // It found none? Then the index was wrong about the hash: leave rather than turn in circles.
+            match self.on_db(db, |w| w.expire_fields(&key, now, limit - done)) {
+                Ok(edited) if edited.result > 0 => done += edited.result,
+                _ => break,
+            }
+        }
+        if let Ok(shard) = self.shard(index) {
+            let firsts = shard.spaces().filter_map(|(_, space)| space.field_deadlines.first());
+            next = firsts.fold(next, |next, (at, _)| next.min(at));
+        }
         self.keyspace.cells[index].next_due.store(next, Relaxed);
         done
+    }
+
+    /// A hash of one shard with a field that is due: its database, hash and key.
+    fn hash_with_due_fields(&self, index: usize, now: u64) -> Option<(usize, u64, Vec<u8>)> {
+        let keyspace = self.keyspace;
+        self.shard(index).ok()?.spaces().find_map(|(db, space)| {
+            let (at, hash) = space.field_deadlines.first().filter(|(at, _)| *at <= now)?;
+            let is = |e: &Entry| e.field_deadline() == Some(at) && keyspace.key(e.key()).hash == hash;
+            space.table.find(hash, is).map(|entry| (db, hash, entry.key().to_vec()))
+        })
     }
 
     // ---- hooks
@@ -1040,11 +1111,16 @@ impl<'s> Work<'s> {
                 let (index, rules) = (self.keyspace.shard_of(hash), self.rules());
                 let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(()) };
                 let Some(entry) = space.table.find_mut(hash, |e| e.is(&key)) else { return Ok(()) };
-                let before = entry.mem();
+                let (before, field) = (entry.mem(), entry.field_deadline());
                 if let Some(value) = entry.boxed_mut() {
                     inverse(value, rules);
                 }
                 space.entries_mem = space.entries_mem + entry.mem() - before;
+                let next_field = entry.field_deadline();
+                move_deadline(&mut space.field_deadlines, hash, field, next_field);
+                if let Some(at) = next_field {
+                    self.keyspace.due(index, at);
+                }
                 Ok(())
             }
             Step::Deadline { db, hash, key, at } => {
@@ -1135,6 +1211,9 @@ fn move_deadline(
     old: Option<u64>,
     new: Option<u64>,
 ) {
+    if old == new {
+        return;
+    }
     if let Some(at) = old {
         deadlines.remove(at, hash);
     }

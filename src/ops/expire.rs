@@ -29,7 +29,7 @@ impl Condition {
         Ok(())
     }
 
-    fn allows(self, old: Option<u64>, at: i64) -> bool {
+    pub(super) fn allows(self, old: Option<u64>, at: i64) -> bool {
         let old = old.map(|old| i64::try_from(old).unwrap_or(i64::MAX));
         !(self.nx && old.is_some()
             || self.xx && old.is_none()

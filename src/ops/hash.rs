@@ -155,7 +155,7 @@ pub fn set(work: &mut Work<'_>, key: &Key<'_>, pairs: &[PairRef<'_>]) -> Result<
     Ok(edited.map_or(0, |edited| edited.result))
 }
 
-fn effect_set(work: &mut Work<'_>, key: &Key<'_>, pairs: &[PairRef<'_>]) {
+pub(super) fn effect_set(work: &mut Work<'_>, key: &Key<'_>, pairs: &[PairRef<'_>]) {
     if work.recording() {
         let mut words: Vec<&[u8]> = vec![b"HSET", key.bytes];
         words.extend(pairs.iter().flat_map(|(field, value)| [*field, *value]));
@@ -192,7 +192,7 @@ pub fn del(work: &mut Work<'_>, key: &Key<'_>, fields: &[&[u8]]) -> Result<usize
     Ok(edited.result)
 }
 
-fn effect_fields(work: &mut Work<'_>, head: &[&[u8]], fields: &[&[u8]]) {
+pub(super) fn effect_fields(work: &mut Work<'_>, head: &[&[u8]], fields: &[&[u8]]) {
     if work.recording() {
         work.effect(&[head, fields].concat());
     }

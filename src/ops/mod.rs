@@ -5,6 +5,7 @@ pub mod bitmap;
 pub mod expire;
 pub mod generic;
 pub mod hash;
+pub mod hash_ttl;
 pub mod keyspace;
 pub mod list;
 pub mod server;

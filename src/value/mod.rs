@@ -156,6 +156,18 @@ impl Value {
         }
     }
 
+    /// The earliest deadline of a field of a hash.
+    #[inline]
+    pub fn field_deadline(&self) -> Option<u64> {
+        if let Value::Hash(hash) = self { hash.next_deadline() } else { None }
+    }
+
+    /// Whether every field of a hash has expired.
+    #[inline]
+    pub fn is_hollow(&self, now: impl FnOnce() -> u64) -> bool {
+        if let Value::Hash(hash) = self { hash.is_hollow(now) } else { false }
+    }
+
     /// About how many allocations freeing it takes: what decides whether it is freed off the caller's path.
     pub fn weight(&self) -> usize {
         match self {
