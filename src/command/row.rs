@@ -214,6 +214,9 @@ pub enum Run {
     Container(&'static [Row]),
 }
 
+/// Finds the indices of keys among a command's words.
+pub type FindKeys = fn(&[&[u8]]) -> Vec<usize>;
+
 /// A command's row.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -226,7 +229,7 @@ pub struct Row {
     /// Where its keys are.
     pub keys: &'static [KeySpec],
     /// Finds keys that specifications can't describe (SORT's STORE among patterns, and the like).
-    pub find_keys: Option<fn(&[&[u8]]) -> Vec<usize>>,
+    pub find_keys: Option<FindKeys>,
     /// Which shards it needs.
     pub hold: Hold,
     /// Says of which words it needs every shard, where it does not always.
@@ -287,7 +290,7 @@ impl Row {
     }
 
     /// A function that finds keys which specifications can't describe, beside those they do.
-    pub const fn find_keys(mut self, find: fn(&[&[u8]]) -> Vec<usize>) -> Row {
+    pub const fn find_keys(mut self, find: FindKeys) -> Row {
         self.find_keys = Some(find);
         self
     }
