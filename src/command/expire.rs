@@ -102,6 +102,7 @@ fn invalid(args: &Args<'_>) -> Error {
 
 fn condition(args: &Args<'_>) -> Result<Condition> {
     let (mut options, mut condition) = (args.options(3), Condition::default());
+    // Redis prints an unknown option as C does, up to a NUL byte.
     while let Some(word) = options.peek() {
         if options.take("NX") {
             condition.nx = true;
@@ -112,7 +113,8 @@ fn condition(args: &Args<'_>) -> Result<Condition> {
         } else if options.take("LT") {
             condition.lt = true;
         } else {
-            return Err(Error::owned(format!("ERR Unsupported option {}", String::from_utf8_lossy(word))));
+            let shown = word.split(|byte| *byte == 0).next().unwrap_or_default();
+            return Err(Error::owned(format!("ERR Unsupported option {}", String::from_utf8_lossy(shown))));
         }
     }
     condition.check()?;
