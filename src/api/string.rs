@@ -362,7 +362,7 @@ impl<S: Scope> Store<S> {
     /// ```
     #[doc(alias = "GETDEL")]
     pub fn getdel(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        self.write(key, |work, key| ops::getdel(work, key))
+        self.write(key, ops::getdel)
     }
 
     /// GETEX: the string at `key`, whose deadline is set or cleared on the way. O(1).
@@ -410,7 +410,7 @@ impl<S: Scope> Store<S> {
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<()> {
-        self.over_pairs(pairs, |work, pairs| ops::mset(work, pairs))
+        self.over_pairs(pairs, ops::mset)
     }
 
     /// MSETNX: puts several strings at one moment, unless one of the keys is there already. Answers whether it did.
@@ -428,7 +428,7 @@ impl<S: Scope> Store<S> {
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<bool> {
-        self.over_pairs(pairs, |work, pairs| ops::msetnx(work, pairs))
+        self.over_pairs(pairs, ops::msetnx)
     }
 
     fn over_pairs<K: AsRef<[u8]>, V: AsRef<[u8]>, R>(

@@ -103,6 +103,7 @@ impl Kind {
             "seconds" | "milliseconds" | "count" | "offset" | "index" | "index1" | "index2" | "start"
             | "stop" | "end" | "cursor" | "db" | "destination-db" | "numkeys" | "numfields" | "bit"
             | "len" | "min-match-len" | "decrement" | "rank" | "limit" | "samples" => Kind::Integer,
+            "value" if matches!(command, "SETBIT" | "BITFIELD") => Kind::Integer,
             "increment" if command.ends_with("FLOAT") => Kind::Double,
             "increment" => Kind::Integer,
             "score" | "weight" | "timeout" | "longitude" | "latitude" | "radius" | "width" | "height" => {

@@ -189,18 +189,18 @@ struct Timed<'a> {
     amount: &'a [u8],
 }
 
+/// A word that begins one, and what it means.
+type TimedKind = (&'static str, fn(i64) -> When);
+
+const KINDS: &[TimedKind] =
+    &[("EX", When::InSeconds), ("PX", When::InMillis), ("EXAT", When::AtSeconds), ("PXAT", When::AtMillis)];
+
 impl<'a> Timed<'a> {
     /// Takes one from the words: any kind at first, then only the same again, where the last counts.
     fn take(words: &mut Options<'a>, before: &Option<Timed<'a>>) -> Option<Timed<'a>> {
-        let kinds: [(&'static str, fn(i64) -> When); 4] = [
-            ("EX", When::InSeconds),
-            ("PX", When::InMillis),
-            ("EXAT", When::AtSeconds),
-            ("PXAT", When::AtMillis),
-        ];
-        let mut kinds =
-            kinds.into_iter().filter(|(name, _)| before.is_none_or(|before| before.name == *name));
-        let (name, kind) = kinds.find(|(name, _)| words.take_with(name, 1))?;
+        let allowed = |name| before.as_ref().is_none_or(|before| before.name == name);
+        let mut kinds = KINDS.iter().filter(|(name, _)| allowed(*name));
+        let &(name, kind) = kinds.find(|(name, _)| words.take_with(name, 1))?;
         Some(Timed { kind, name, amount: words.word().ok()? })
     }
 

@@ -44,6 +44,11 @@ impl StrRef<'_> {
         self.with(<[u8]>::len)
     }
 
+    /// Whether there is no byte.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// The integer it is or spells.
     pub fn as_i64(self) -> Option<i64> {
         match self {
