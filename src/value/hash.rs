@@ -383,6 +383,11 @@ impl<'a> HashRef<'a> {
         stored - expired
     }
 
+    /// Whether no field is seen.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Shows every field and its value.
     #[inline]
     pub fn each(&self, mut show: impl FnMut(&'a [u8], &'a [u8])) {
