@@ -98,7 +98,12 @@ fn bitcount(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     }
     let (start, end, unit) = match args.len() {
         2 => (0, -1, BitUnit::Byte),
-        4 | 5 => (args.int(2)?, args.int(3)?, unit(args, 4)?),
+        4 | 5 => {
+            let (start, end) = (args.int(2)?, args.int(3)?);
+            // Up to 7.2 ends that cross before the beginning decide before the unit is read.
+            let decided = work.rules().profile < Profile::V7_4 && end < start && start < 0;
+            (start, end, if decided { BitUnit::Byte } else { unit(args, 4)? })
+        }
         _ => return Err(Error::Syntax),
     };
     Ok(Reply::Integer(ops::bitcount(work, &args.key(work, 1), start, end, unit)? as i64))
