@@ -19,6 +19,8 @@ pub mod line;
 mod longdouble;
 mod num;
 mod ops;
+#[doc(hidden)]
+pub mod resp;
 mod rng;
 mod sync;
 #[doc(hidden)]

@@ -42,7 +42,7 @@ impl Profile {
     }
 
     /// How it prints doubles.
-    pub(crate) fn float_style(self) -> FloatStyle {
+    pub fn float_style(self) -> FloatStyle {
         if self.has((7, 2)) { FloatStyle::Shortest } else { FloatStyle::Digits17 }
     }
 

@@ -1,0 +1,135 @@
+//! Mass insertion: RESP requests, run as fast as they can be read. As with `redis-cli --pipe`, replies are counted,
+//! errors are printed, and the end is told in three lines.
+
+use crate::shell::Shell;
+use larder::resp::{Malformed, Parser, Request};
+use std::io::{self, Read};
+
+/// So much is read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// Input that was read and not run yet.
+struct Feed<R> {
+    input: R,
+    /// Bytes `start..end` are waiting; what is before them was run, what is behind them is room.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl<R: Read> Feed<R> {
+    fn new(input: R) -> Self {
+        Feed { input, buffer: vec![0; CHUNK], start: 0, end: 0 }
+    }
+
+    fn waiting(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Reads more behind what waits; false at the end of the input.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.buffer.len() - self.end < CHUNK / 2 {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        loop {
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(read) => {
+                    self.end += read;
+                    return Ok(read > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Runs all requests of the input.
+pub fn load(input: impl Read, shell: &mut Shell) -> io::Result<()> {
+    let mut feed = Feed::new(input);
+    let mut load = Load { shell, parser: Parser::default(), replies: 0, errors: 0 };
+    let mut done: u64 = 0; // bytes
+    let broken = loop {
+        let (taken, malformed) = load.run(feed.waiting());
+        feed.start += taken;
+        done += taken as u64;
+        if let Some(why) = malformed {
+            break Some(why.to_string());
+        }
+        if !feed.fill()? {
+            break load.finish(feed.waiting()).err();
+        }
+    };
+    if let Some(why) = &broken {
+        load.fail(why);
+        eprintln!("larder: no request begins at byte {done} of the input; nothing from there on was run");
+    }
+    println!("All data transferred. Waiting for the last reply...");
+    if broken.is_none() {
+        println!("Last reply received from server.");
+    }
+    println!("errors: {}, replies: {}", load.errors, load.replies);
+    Ok(())
+}
+
+struct Load<'a> {
+    shell: &'a mut Shell,
+    parser: Parser,
+    replies: u64,
+    errors: u64,
+}
+
+impl Load<'_> {
+    /// Runs the whole requests at the front of the input, and says how many bytes they were.
+    fn run(&mut self, input: &[u8]) -> (usize, Option<Malformed>) {
+        let mut start = 0;
+        let mut words: Vec<&[u8]> = Vec::new();
+        loop {
+            let rest = &input[start..];
+            match self.parser.read(rest) {
+                Ok(Request::More) => return (start, None),
+                Ok(Request::Array(len)) => {
+                    words.clear();
+                    words.extend(self.parser.words().iter().map(|at| &rest[at.clone()]));
+                    self.request(&words);
+                    start += len;
+                }
+                Ok(Request::Line(len, line)) => {
+                    self.request(&line.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                    start += len;
+                }
+                Err(why) => return (start, Some(why)),
+            }
+        }
+    }
+
+    /// Runs what is left at the end: a last line may lack its line end.
+    fn finish(&mut self, rest: &[u8]) -> Result<(), String> {
+        if rest.first().is_some_and(|&byte| byte != b'*') {
+            let mut line = rest.to_vec();
+            line.push(b'\n');
+            return self.run(&line).1.map_or(Ok(()), |why| Err(why.to_string()));
+        }
+        if rest.is_empty() { Ok(()) } else { Err("ERR Protocol error: the last request is cut short".into()) }
+    }
+
+    fn request(&mut self, words: &[&[u8]]) {
+        if words.is_empty() {
+            return;
+        }
+        self.replies += 1;
+        if let larder::Reply::Error(error) = self.shell.execute(words) {
+            self.errors += 1;
+            eprintln!("{error}");
+        }
+    }
+
+    /// Counts and prints an error that no command answered.
+    fn fail(&mut self, why: &str) {
+        self.shell.errors += 1;
+        self.errors += 1;
+        eprintln!("{why}");
+    }
+}

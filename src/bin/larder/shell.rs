@@ -1,0 +1,83 @@
+//! A session with what it takes to print its replies.
+
+use crate::options::Options;
+use larder::{Form, Profile, Reply, Session, Store};
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+/// A reply on a terminal says how long it took from here on.
+const SLOW: Duration = Duration::from_millis(500);
+
+pub struct Shell {
+    store: Store,
+    pub session: Session,
+    pub form: Form,
+    pub profile: Profile,
+    /// Whether the prompt hints at what may follow.
+    pub hints: bool,
+    /// Databases there are, counted from 0.
+    databases: usize,
+    /// How many commands were run.
+    pub commands: u64,
+    /// How many of them answered an error, or could not be read.
+    pub errors: u64,
+}
+
+impl Shell {
+    pub fn open(options: &Options) -> larder::Result<Shell> {
+        const DATABASES: usize = 16;
+        let profile = Profile::from(options.profile);
+        let store = Store::builder().profile(profile).databases(DATABASES).build()?;
+        let mut session = store.session();
+        session.set_protocol(options.protocol());
+        if let Reply::Error(error) = session.execute(["SELECT".to_owned(), options.db.to_string()])? {
+            return Err(error);
+        }
+        Ok(Shell {
+            store,
+            session,
+            form: options.form(),
+            profile,
+            hints: true,
+            databases: DATABASES,
+            commands: 0,
+            errors: 0,
+        })
+    }
+
+    /// Runs a command and counts it.
+    pub fn execute(&mut self, words: &[&[u8]]) -> Reply {
+        self.commands += 1;
+        let reply = self.session.execute_words(words).unwrap_or_else(Reply::Error);
+        self.errors += u64::from(reply.error().is_some());
+        reply
+    }
+
+    /// Runs a command so many times, printing each reply.
+    pub fn repeat(&mut self, times: u64, words: &[Vec<u8>], out: &mut dyn Write) -> io::Result<()> {
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        for _ in 0..times {
+            let start = Instant::now();
+            let reply = self.execute(&words);
+            let elapsed = start.elapsed();
+            out.write_all(&reply.print(self.form, self.profile.float_style()))?;
+            out.write_all(b"\n")?;
+            if self.form == Form::Text && elapsed >= SLOW {
+                writeln!(out, "({:.2}s)", elapsed.as_secs_f64())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints what the store holds and how fast it was.
+    pub fn print_stats(&self, elapsed: Duration) {
+        let keys: u64 = (0..self.databases).filter_map(|db| self.store.db(db).dbsize().ok()).sum();
+        let seconds = elapsed.as_secs_f64();
+        let rate = self.commands as f64 / seconds.max(1e-9);
+        eprintln!("keys      {keys}");
+        eprintln!("memory    {} bytes", self.store.memory_used());
+        eprintln!("commands  {} ({} errors)", self.commands, self.errors);
+        eprintln!("time      {seconds:.3} s");
+        eprintln!("rate      {rate:.0} commands/s");
+    }
+}
