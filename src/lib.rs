@@ -51,3 +51,8 @@ pub use value::Kind;
 pub use value::bitmap::{BitOp, BitType, Overflow};
 pub use value::lcs::LcsMatch;
 pub use value::list::Side;
+
+/// The README's programs, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
