@@ -60,7 +60,7 @@ impl Store<Shared> {
     ///
     /// ```
     /// # let store = larder::Store::new();
-    /// store.set("from", 10)?;
+    /// store.set("from", "10")?;
     /// store.transaction(["from", "to"], |tx| {
     ///     if tx.decrby("from", 3)? < 0 {
     ///         return Err(larder::Error::abort("not enough"));
