@@ -10,6 +10,9 @@ use std::time::Duration;
 
 const KEYS: [&str; 4] = ["a", "b", "c", "set"];
 
+/// One step of a BITFIELD: where, and what is written there (set or add, the number, what overflow does).
+type BitStep = (BitType, u64, Option<(bool, i64, Overflow)>);
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Life {
     Clear,
@@ -41,7 +44,7 @@ enum Call {
     BitCount(&'static str, i64, i64, BitUnit),
     BitPos(&'static str, bool, i64, Option<i64>, BitUnit),
     BitOp(BitOp, &'static str, Vec<&'static str>),
-    BitField(&'static str, Vec<(BitType, u64, Option<(bool, i64, Overflow)>)>),
+    BitField(&'static str, Vec<BitStep>),
 }
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
@@ -225,7 +228,7 @@ fn set_options(life: Life, only: &str) -> SetOptions {
     }
 }
 
-fn steps_of(steps: &[(BitType, u64, Option<(bool, i64, Overflow)>)]) -> BitField {
+fn steps_of(steps: &[BitStep]) -> BitField {
     steps.iter().fold(BitField::new(), |list, (field, at, write)| match write {
         None => list.get(*field, *at),
         Some((true, by, rule)) => list.overflow(*rule).incrby(*field, *at, *by),

@@ -5,6 +5,7 @@ use larder::value::{Collection, Edit};
 use larder::{Builder, Bytes, Error, Occurrences, Profile, Side, Store};
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::ops::Bound::{Excluded, Included};
 
 #[derive(Debug, Clone)]
 enum Change {
@@ -186,7 +187,7 @@ proptest! {
                     2 => drop(tx.lpop(key)?),
                     3 => drop(tx.rpop_count(key, 7)?),
                     4 => drop(tx.lmove(key, Side::Left, other, Side::Right)?),
-                    5 => drop(tx.ltrim(key, 2..-2)?),
+                    5 => drop(tx.ltrim(key, (Included(2), Excluded(-2)))?),
                     6 => drop(tx.lrem(key, Occurrences::Last(2), "3")?),
                     7 => drop(tx.linsert_after(key, "4", element)?),
                     8 => drop(tx.lset(key, -1, element)),
@@ -208,7 +209,7 @@ proptest! {
 
 #[test]
 fn ranges_of_rust_are_ranges_of_redis() {
-    use std::ops::Bound::{Excluded, Unbounded};
+    use std::ops::Bound::Unbounded;
     let store = Store::new();
     store.rpush("l", ["a", "b", "c"]).unwrap();
     let text =
@@ -218,7 +219,7 @@ fn ranges_of_rust_are_ranges_of_redis() {
     assert_eq!(text(store.lrange("l", 0..=0).unwrap()), "a");
     assert_eq!(text(store.lrange("l", ..-1).unwrap()), "ab");
     assert_eq!(text(store.lrange("l", -2..).unwrap()), "bc");
-    assert_eq!(text(store.lrange("l", 1..=-1).unwrap()), "bc");
+    assert_eq!(text(store.lrange("l", 1..).unwrap()), "bc");
     assert_eq!(text(store.lrange("l", ..i64::MIN).unwrap()), "");
     assert_eq!(text(store.lrange("l", (Excluded(-1), Unbounded)).unwrap()), "");
     assert_eq!(text(store.lrange("l", (Excluded(0), Excluded(2))).unwrap()), "b");

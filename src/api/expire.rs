@@ -155,7 +155,7 @@ impl<S: Scope> Store<S> {
     /// ```
     #[doc(alias = "PERSIST")]
     pub fn persist(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        self.write(key, |work, key| ops::persist(work, key))
+        self.write(key, ops::persist)
     }
 
     /// TTL and PTTL: how long a key has left, to the millisecond. O(1).

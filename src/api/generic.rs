@@ -55,7 +55,7 @@ impl<S: Scope> Store<S> {
     /// ```
     #[doc(alias = "DEL")]
     pub fn del<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Result<u64> {
-        self.each_key(keys, Access::Write, |work, keys| ops::del(work, keys))
+        self.each_key(keys, Access::Write, ops::del)
     }
 
     /// UNLINK: the same as [`del`](Self::del), which never frees much on the caller's time either.

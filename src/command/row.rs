@@ -217,6 +217,9 @@ pub enum Run {
 /// Finds the indices of keys among a command's words.
 pub type FindKeys = fn(&[&[u8]]) -> Vec<usize>;
 
+/// Says whether a command of these words needs every shard.
+pub type WholeIf = fn(&[&[u8]]) -> bool;
+
 /// A command's row.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -233,7 +236,7 @@ pub struct Row {
     /// Which shards it needs.
     pub hold: Hold,
     /// Says of which words it needs every shard, where it does not always.
-    pub whole_if: Option<fn(&[&[u8]]) -> bool>,
+    pub whole_if: Option<WholeIf>,
     /// How it runs.
     pub run: Run,
     /// Its group.

@@ -4,7 +4,7 @@
 //! deadline costs an insert or a removal, so the index has to be small and quick before it is clever. A B-tree set of
 //! pairs takes twice the memory; a timer wheel finds what is due in a coarse slot, but no exact first.
 //!
-//! Here it is two levels of sorted arrays: chunks of at most [`CHUNK_MAX`] pairs under a top array of their lower
+//! Here it is two levels of sorted arrays: chunks of at most `CHUNK_MAX` pairs under a top array of their lower
 //! bounds. An operation is one binary search in each and a memmove of at most 4 KiB. What deviates from the textbook:
 //!
 //! - The top is one flat array, whatever the size: at ten million pairs some 50 000 entries of 40 bytes. A third level
@@ -13,7 +13,7 @@
 //! - A full chunk at the very end begins a new one instead of splitting in halves: deadlines mostly come in ascending
 //!   order, and halves would stay half full for good.
 //! - The top keeps a lower bound of each chunk, not its least pair: removals need not write it.
-//! - A chunk's block grows by [`CHUNK_STEP`] pairs, not by doubling: the slack is a tenth instead of a third.
+//! - A chunk's block grows by `CHUNK_STEP` pairs, not by doubling: the slack is a tenth instead of a third.
 use super::size_class;
 use std::collections::VecDeque;
 

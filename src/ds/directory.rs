@@ -10,12 +10,12 @@
 //! - The prefix is taken from the top down, so that a split replaces a segment by its two halves *in place* in prefix
 //!   order. A walk in prefix order therefore survives every split, which is the whole of the cursor's guarantee.
 //! - Segments never merge. A structure which becomes empty starts afresh; until then an empty segment costs 40 bytes.
-//! - Prefixes are bent a little ([`place`]) so that segments differ in their share of the hashes, by up to a factor of
+//! - Prefixes are bent a little (`place`) so that segments differ in their share of the hashes, by up to a factor of
 //!   two. Equal shares would fill and split all at once, at each doubling of the whole: slack memory would swing by a
 //!   factor of two and splits would come in storms. Bent, some segment is always at each stage of its filling.
 //! - At depth 0 there are no slots at all, so that a small table pays one predictable branch for its directory.
 //! - Hashes which do not spread must not blow up the slots: doubling is refused while the directory has more than
-//!   [`SLOTS_PER_SEGMENT`] slots per segment, and the segment then simply grows.
+//!   `SLOTS_PER_SEGMENT` slots per segment, and the segment then simply grows.
 use super::size_class;
 
 /// How many low bits of a hash an item keeps beside its pointer.

@@ -64,7 +64,7 @@ fn dataset(work: &mut Work<'_>, more: impl Fn(&Work<'_>, &Entry, &mut Digest)) -
 /// Visits the live entries of this database; a hash whose fields have all expired is none.
 fn each_entry(work: &Work<'_>, mut visit: impl FnMut(&Entry)) {
     let is_live = |entry: &&Entry| {
-        !entry.is_expired(|| work.now()) && live_hash(work, entry).is_none_or(|hash| hash.len() > 0)
+        !entry.is_expired(|| work.now()) && live_hash(work, entry).is_none_or(|hash| !hash.is_empty())
     };
     work.each_space(|_, space| {
         space.table.iter().filter(is_live).for_each(&mut visit);

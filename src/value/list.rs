@@ -86,6 +86,10 @@ impl List {
         self.view().len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Heap bytes it owns, by the size-class model.
     #[inline]
     pub fn mem(&self) -> usize {
@@ -397,7 +401,7 @@ impl Edit<'_, List> {
     fn come_down(&mut self) {
         let limit = listpack::limit(self.rules);
         // What is far above is not worth counting; what has been counted once is kept up to date.
-        if self.value.packed == 0 && (self.value.mem() > 6 * limit.bytes || self.value.len() == 0) {
+        if self.value.packed == 0 && (self.value.mem() > 6 * limit.bytes || self.value.is_empty()) {
             return;
         }
         if self.value.packed == 0 {
@@ -506,6 +510,11 @@ impl<'a> ListRef<'a> {
             ListRef::Small(run) => run.len(),
             ListRef::Chunked { chunks, .. } => chunks.len(),
         }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
     }
 
     /// The element at `index`.
