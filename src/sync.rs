@@ -17,20 +17,19 @@ pub(crate) fn check_outside_body() -> Result<()> {
     if IN_BODY.get() { Err(Error::Reentrant) } else { Ok(()) }
 }
 
-/// Marks the thread as inside a body for as long as it lives.
-pub(crate) struct BodyMark(());
+/// Marks the thread as inside a body for as long as it lives; bodies nest, so it remembers what was before.
+pub(crate) struct BodyMark(bool);
 
 impl BodyMark {
     #[inline]
     pub fn set() -> Self {
-        IN_BODY.set(true);
-        BodyMark(())
+        BodyMark(IN_BODY.replace(true))
     }
 }
 
 impl Drop for BodyMark {
     #[inline]
     fn drop(&mut self) {
-        IN_BODY.set(false);
+        IN_BODY.set(self.0);
     }
 }

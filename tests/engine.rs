@@ -34,6 +34,9 @@ fn a_body_that_reaches_for_a_store_is_told_so() {
             assert_eq!(store.get("a"), Err(Error::Reentrant));
             assert_eq!(other.set("a", ""), Err(Error::Reentrant));
             assert!(matches!(tx.get("z"), Err(Error::UndeclaredKey(_))));
+            // A body within the body: its end is not the end of the outer one.
+            tx.get_with("a", |_| ())?;
+            assert_eq!(store.get("a"), Err(Error::Reentrant));
             Ok(())
         })
         .unwrap();
