@@ -3,7 +3,7 @@
 //! A value is encoded before the store is locked and decoded after it is released (inside a transaction its own locks
 //! are held, of course), so a type's own serialization code never runs under a lock of the store.
 
-use super::{Scope, Store};
+use super::{Scope, SetOptions, Store};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -120,6 +120,18 @@ impl<S: Scope, C: Codec> Typed<'_, S, C> {
         self.store.set(key, self.codec.encode(value)?)
     }
 
+    /// SET with options: [`Store::set_with`] with an encoded value. Answers whether it was put.
+    ///
+    /// Errors: [`Error::Encode`] if the value does not encode.
+    pub fn set_with<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: &T,
+        options: SetOptions,
+    ) -> Result<bool> {
+        self.store.set_with(key, self.codec.encode(value)?, options)
+    }
+
     /// GET: the value at `key`, or `None` for no key.
     ///
     /// Errors: [`Error::Decode`] if what is stored is no `T`, and [`Error::WrongType`] if it is no string; what is
@@ -193,6 +205,29 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "SET")]
     pub fn set_typed<T: Serialize + ?Sized>(&self, key: impl AsRef<[u8]>, value: &T) -> Result<()> {
         self.typed(Bincode).set(key, value)
+    }
+
+    /// [`Store::set_typed`] with the options of SET. Answers whether the value was put.
+    ///
+    /// ```
+    /// use larder::{SetOptions, Store};
+    /// use std::time::Duration;
+    ///
+    /// let store = Store::new();
+    /// let options = SetOptions::new().ex(Duration::from_secs(60)).nx();
+    /// assert!(store.set_typed_with("pair", &(1, "one".to_string()), options)?);
+    /// assert!(!store.set_typed_with("pair", &(2, "two".to_string()), options)?);
+    /// assert_eq!(store.get_typed::<(i32, String)>("pair")?.unwrap().0, 1);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    #[doc(alias = "SET")]
+    pub fn set_typed_with<T: Serialize + ?Sized>(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: &T,
+        options: SetOptions,
+    ) -> Result<bool> {
+        self.typed(Bincode).set_with(key, value, options)
     }
 
     /// The value that [`Store::set_typed`] put at `key`, or `None` for no key.
