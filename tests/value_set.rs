@@ -184,6 +184,38 @@ proptest! {
     }
 }
 
+/// A full set of integers, one of them longer than a packed member may be, once took the packed form under 7.0 when
+/// another integer came, since only the newcomer was measured; what SPOP then left kept the long member packed.
+#[test]
+fn a_long_integer_keeps_a_full_set_from_being_packed() {
+    let store = store(Profile::V7_0);
+    let (mut set, mut model) = (Set::new(), Model::new());
+    let numbers = (0..8).chain([i64::MAX]).map(|n| Op::Insert(n.to_string().into_bytes()));
+    for op in numbers.rev().chain([Op::PopAllBut(3), Op::Insert(b"m".to_vec())]) {
+        apply(&mut Edit::new(&mut set, &store.keyspace().rules, None), &store, &mut model, op);
+        check(&set, &model);
+        check_form(&set, Profile::V7_0);
+    }
+}
+
+/// Steps over an emptied set that SADD began anew as a packed one came back as a packed one: the change of form left
+/// no step of its own. No unit of work gets there, for an emptied set goes with its key.
+#[test]
+fn an_emptied_set_that_begins_anew_steps_back() {
+    let store = store(Profile::V7_2);
+    let rules = &store.keyspace().rules;
+    let (mut set, mut model) = (Set::new(), Model::new());
+    apply(&mut Edit::new(&mut set, rules, None), &store, &mut model, Op::Insert(b"7".to_vec()));
+    let (was, mut steps) = (model.clone(), Vec::new());
+    for op in [Op::Pop, Op::Many(vec![b"m".to_vec()])] {
+        apply(&mut Edit::new(&mut set, rules, Some(&mut steps)), &store, &mut model, op);
+    }
+    assert_eq!(set.view().encoding(Profile::V7_2), "listpack");
+    steps.into_iter().rev().for_each(|step| set.undo(step, rules));
+    check(&set, &was);
+    assert_eq!(set.view().encoding(Profile::V7_2), "intset");
+}
+
 /// Counts that differ from an even spread by chance alone: five standard deviations at most.
 fn assert_even(counts: &[u32]) {
     let mean = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;

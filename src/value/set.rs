@@ -320,6 +320,7 @@ impl Edit<'_, Set> {
             Set::Ints(set) if set.is_empty() && !(is_int && (old || count <= ints)) => {
                 let bytes = mem::take(set).into_bytes();
                 *self.value = if packed { Set::Packed(bytes.into()) } else { self.large() };
+                self.note(|| SetUndo::Whole(Box::default()));
             }
             Set::Ints(_) if !old && count > ints => self.grow(),
             Set::Packed(_) if !packed => self.grow(),
