@@ -21,6 +21,12 @@ pub fn matches_ignore_case(pattern: &[u8], text: &[u8]) -> bool {
     run::<true>(pattern, text)
 }
 
+/// The pattern of a command of the SCAN family, or of KEYS: there a lone star is no filter at all and takes the empty
+/// text too.
+pub fn filter(pattern: &[u8]) -> Option<&[u8]> {
+    Some(pattern).filter(|pattern| *pattern != b"*")
+}
+
 fn run<const FOLD: bool>(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t, mut stars) = (0, 0, 0);
     let mut star: Option<(usize, usize)> = None; // after the last star: where in the pattern, where in the text

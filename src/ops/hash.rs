@@ -76,6 +76,7 @@ pub fn scan(
 ) -> Result<(u64, Vec<Pair>)> {
     let mut found = Vec::new();
     let Some(hash) = open(work, key)? else { return Ok((0, found)) };
+    let pattern = pattern.and_then(glob::filter);
     let next = hash.scan(cursor, count, |field, value| {
         if pattern.is_none_or(|pattern| glob::matches(pattern, field)) {
             found.push(pair(field, value));

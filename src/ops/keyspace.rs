@@ -26,9 +26,9 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Only keys that match this pattern. A lone star is no filter at all: it takes the empty key too.
+    /// Only keys that match this pattern.
     pub fn set_pattern(&mut self, pattern: &[u8]) {
-        self.pattern = (pattern != b"*").then(|| Bytes::from(pattern));
+        self.pattern = glob::filter(pattern).map(Bytes::from);
     }
 
     fn takes(&self, entry: &Entry, now: impl FnOnce() -> u64) -> bool {

@@ -85,10 +85,9 @@ pub fn scan(
     mut each: impl FnMut(Bytes),
 ) -> Result<u64> {
     let Some(set) = work.collection::<Set>(key)? else { return Ok(0) };
-    // As a pattern a lone star matches all but the empty string; SCAN takes it for no pattern.
-    let page = Page { pattern: page.pattern.filter(|pattern| *pattern != b"*"), ..page };
+    let pattern = page.pattern.and_then(glob::filter);
     Ok(set.scan(cursor, page.count, |member| {
-        if member.with(|bytes| page.pattern.is_none_or(|pattern| glob::matches(pattern, bytes))) {
+        if member.with(|bytes| pattern.is_none_or(|pattern| glob::matches(pattern, bytes))) {
             each(member.to_bytes());
         }
     }))

@@ -90,11 +90,15 @@ impl BitType {
         }
     }
 
-    /// The number SET is asked to store; a negative one is a huge one to an unsigned field.
+    /// The number SET is asked to store. A negative one is a huge one to an unsigned field, and, as in Redis, so is to a
+    /// signed field of less than 64 bits one so low that its distance to the greatest value does not fit 64 bits.
     pub fn wanted(self, value: i64) -> i128 {
+        let wide = i128::from(value);
         match self {
             BitType::U(_) => i128::from(value as u64),
-            BitType::I(_) => i128::from(value),
+            BitType::I(64) => wide,
+            BitType::I(_) if self.limits().1 - wide > i128::from(i64::MAX) => wide + (1 << 64),
+            BitType::I(_) => wide,
         }
     }
 

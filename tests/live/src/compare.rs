@@ -38,8 +38,8 @@ impl<'a> Pair<'a> {
     pub fn step(&mut self, step: &Step) -> (Reply, Verdict) {
         let rule = loosened(self.rules.of(&step.name), step);
         if step.name == "DBSIZE" && self.queues[step.session].is_none() {
-            sweep(self.left, step.session);
-            sweep(self.right, step.session);
+            self.left.sweep(step.session);
+            self.right.sweep(step.session);
         }
         let before = self.members_before(rule, step);
         let a = self.left.run(step.session, &step.words);
@@ -176,13 +176,6 @@ impl<'a> Pair<'a> {
         }
         Ok(())
     }
-}
-
-/// SET with a deadline in the past leaves a dead key in Redis, which DBSIZE and DEBUG DIGEST count until someone looks at
-/// it: SCAN does (and KEYS does not).
-fn sweep(engine: &mut dyn Engine, session: usize) {
-    let scan = ["SCAN", "0", "COUNT", "1000000"].map(|word| word.as_bytes().to_vec());
-    engine.run(session, &scan);
 }
 
 fn words(name: &[u8], first: &[Vec<u8>], rest: &[Vec<u8>]) -> Vec<Vec<u8>> {
@@ -322,7 +315,8 @@ fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, [Reply; 3]> {
     if ask(&[b"DBSIZE"]) == Reply::Integer(0) {
         return BTreeMap::new();
     }
-    ask(&[b"SCAN", b"0", b"COUNT", b"1000000"]);
+    engine.sweep(CHECKER);
+    let mut ask = |line: &[&[u8]]| engine.run(CHECKER, &line.iter().map(|w| w.to_vec()).collect::<Vec<_>>());
     let keys = bulks(&ask(&[b"KEYS", b"*"]));
     let about = |key: Vec<u8>| {
         let facts = [

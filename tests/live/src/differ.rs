@@ -49,6 +49,8 @@ pub trait Engine {
     /// Empty, with fresh sessions.
     fn fresh(&mut self, mode: Mode) -> Result<(), String>;
     fn run(&mut self, session: usize, words: &[Vec<u8>]) -> Reply;
+    /// Removes the dead keys of the session's database, which DBSIZE and DEBUG DIGEST count until someone looks at them.
+    fn sweep(&mut self, session: usize);
 }
 
 /// A real server as a side.
@@ -91,6 +93,11 @@ impl Engine for RealServer {
 
     fn run(&mut self, session: usize, words: &[Vec<u8>]) -> Reply {
         self.sessions[session].run(words)
+    }
+
+    /// SCAN looks at every key (and KEYS does not).
+    fn sweep(&mut self, session: usize) {
+        self.sessions[session].run(&["SCAN", "0", "COUNT", "1000000"]);
     }
 }
 

@@ -8,6 +8,7 @@ use larder::{Clock, Profile, Protocol, Reply, Session, Store};
 #[derive(Default)]
 pub struct Larder {
     resp3: bool,
+    store: Option<Store>,
     sessions: Vec<Session>,
 }
 
@@ -22,12 +23,17 @@ impl Engine for Larder {
         self.sessions = (0..3).map(|_| store.session()).collect();
         let protocol = if mode.resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
         self.sessions.iter_mut().for_each(|session| session.set_protocol(protocol));
+        self.store = Some(store);
         Ok(())
     }
 
     fn run(&mut self, session: usize, words: &[Vec<u8>]) -> Reply {
         let reply = execute(&mut self.sessions[session], words);
         if self.resp3 { as_sent(reply) } else { reply }
+    }
+
+    fn sweep(&mut self, _: usize) {
+        self.store.iter().for_each(Store::tick);
     }
 }
 

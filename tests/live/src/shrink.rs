@@ -4,7 +4,7 @@ use crate::differ::{Counts, Difference, Mode, Run, Step};
 use std::time::{Duration, Instant};
 
 /// A difference is shrunk for no longer than this.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Shrinker<'a> {
     run: &'a mut Run,
