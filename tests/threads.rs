@@ -4,9 +4,10 @@
 //!
 //! `LARDER_THREADS_MS` sets for how long (2000 by default).
 
+#[path = "support/inside.rs"]
+mod inside;
+
 use larder::{CopyOptions, Error, Reply, Session, Store};
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -174,35 +175,6 @@ fn time_to_run() -> Duration {
     Duration::from_millis(set.unwrap_or(2_000))
 }
 
-/// Indexes say what the tables say, and the counters what counting says.
-fn check_inside(store: &Store) {
-    let keyspace = store.keyspace();
-    let tables = RefCell::new(vec![BTreeSet::<Vec<u8>>::new(); keyspace.databases]);
-    keyspace.each_space(|db, space| {
-        let due: HashSet<(u64, u64)> = space.deadlines.iter().collect();
-        let mut tables = tables.borrow_mut();
-        let mut with_deadline = 0;
-        for entry in space.table.iter() {
-            assert!(tables[db].insert(entry.key().to_vec()), "a key twice");
-            if let Some(at) = entry.deadline() {
-                with_deadline += 1;
-                assert!(
-                    due.contains(&(at, keyspace.key(entry.key()).hash)),
-                    "a deadline is not in the index"
-                );
-            }
-        }
-        assert_eq!(with_deadline, space.deadlines.len());
-        0
-    });
-    assert_eq!(keyspace.memory_used(), keyspace.memory_recount());
-    for (db, table) in tables.into_inner().into_iter().enumerate() {
-        let Some(index) = keyspace.index(db) else { continue };
-        let indexed: BTreeSet<Vec<u8>> = index.iter().map(|entry| entry.value().to_vec()).collect();
-        assert_eq!(indexed, table, "database {db}");
-    }
-}
-
 fn run(store: Store) {
     for n in 0..ACCOUNTS {
         store.set(account(n), START.to_string()).unwrap();
@@ -218,9 +190,9 @@ fn run(store: Store) {
     let sum: i64 = (0..4).filter_map(|n| amount(&store.db(COUNTERS), &format!("count:{n}")).unwrap()).sum();
     assert_eq!(sum as u64, counted.load(SeqCst));
     assert!(sum > 100, "the threads got nowhere");
-    check_inside(&store);
+    inside::check(&store);
     store.flushall().unwrap();
-    check_inside(&store);
+    inside::check(&store);
     assert_eq!(store.memory_used(), 0);
 }
 

@@ -1,0 +1,79 @@
+//! What the fuzz targets were fed is fed to the same bodies again: `fuzz/corpus/<target>/`, one file for each input.
+//! An input that once broke something stays there, under a name that says what.
+
+mod support;
+
+#[path = "support/fuzz_bodies.rs"]
+mod fuzz_bodies;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::case::{self, Action};
+
+fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
+}
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let entries = fs::read_dir(corpus(target)).expect("the corpus is part of the repository");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 10, "{target}: {} files", files.len());
+    for file in files {
+        println!("{}", file.display()); // seen when the body panics
+        body(&fs::read(file).unwrap());
+    }
+}
+
+#[test]
+fn commands() {
+    replay("commands", fuzz_bodies::commands);
+}
+
+#[test]
+fn packed() {
+    replay("packed", fuzz_bodies::packed);
+}
+
+#[test]
+fn glob() {
+    replay("glob", fuzz_bodies::glob);
+}
+
+/// Writes the seeds of `commands` anew, from the transcripts: a few sections in each file, replies left out.
+#[test]
+#[ignore = "a tool: cargo test --test corpora -- --ignored sow"]
+fn sow_commands_from_the_transcripts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    for file in case::load_folder(&folder).expect("every transcript reads") {
+        let stem = file.path.file_stem().unwrap().to_string_lossy().into_owned();
+        let mut seeds: Vec<Vec<u8>> = Vec::new();
+        for section in &file.sections {
+            if seeds.last().is_none_or(|seed| seed.len() > 1_200) {
+                let settings = seeds.len() % 32;
+                seeds.push(vec![settings as u8]);
+            }
+            seeds.last_mut().unwrap().extend(section.actions.iter().filter_map(line_of).flatten());
+        }
+        for (number, seed) in seeds.iter().enumerate() {
+            fs::write(corpus("commands").join(format!("{stem}-{number:02}")), seed).unwrap();
+        }
+    }
+}
+
+fn line_of(action: &Action) -> Option<Vec<u8>> {
+    match action {
+        Action::Advance(by) => Some(format!("@{}\n", by.as_millis()).into_bytes()),
+        Action::Run(step) if step.args.iter().all(|word| word.len() < 300) => {
+            let words: Vec<String> = step.args.iter().map(|word| short(word)).collect();
+            Some(format!("{}\n", words.join(" ")).into_bytes())
+        }
+        Action::Run(_) | Action::Session(_) => None,
+    }
+}
+
+/// A word, in quotes only where it needs them.
+fn short(word: &[u8]) -> String {
+    let plain = !word.is_empty() && word.iter().all(|b| b.is_ascii_graphic() && !b"\"'\\".contains(b));
+    if plain { String::from_utf8_lossy(word).into_owned() } else { larder::line::quoted(word) }
+}
