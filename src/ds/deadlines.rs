@@ -56,9 +56,85 @@ impl Chunk {
     }
 }
 
-/// An ordered multiset of (deadline, hash) pairs.
+/// An ordered multiset of (deadline, hash) pairs. An empty one is a null pointer: every shard of every store has two.
 #[derive(Default)]
-pub struct Deadlines {
+pub struct Deadlines(Option<Box<Index>>);
+
+impl Deadlines {
+    /// An empty index; allocates nothing.
+    pub const fn new() -> Self {
+        Deadlines(None)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |index| index.len)
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The sum of all deadlines.
+    pub fn sum(&self) -> u128 {
+        self.0.as_ref().map_or(0, |index| index.sum)
+    }
+
+    /// The least pair.
+    #[inline]
+    pub fn first(&self) -> Option<Pair> {
+        self.0.as_ref()?.first()
+    }
+
+    /// Takes out the least pair if its deadline is at most `now`.
+    pub fn pop_due(&mut self, now: u64) -> Option<Pair> {
+        let pair = self.first().filter(|pair| pair.0 <= now)?;
+        self.change(|index| index.take(0, 0));
+        Some(pair)
+    }
+
+    /// Adds a pair; equal ones are kept apart.
+    pub fn insert(&mut self, deadline_ms: u64, hash: u64) {
+        self.0.get_or_insert_default().insert((deadline_ms, hash));
+    }
+
+    /// Takes out one instance of exactly this pair, and answers whether there was one.
+    pub fn remove(&mut self, deadline_ms: u64, hash: u64) -> bool {
+        self.change(|index| index.remove((deadline_ms, hash))).unwrap_or(false)
+    }
+
+    /// Takes something out; what is empty then goes.
+    fn change<R>(&mut self, take: impl FnOnce(&mut Index) -> R) -> Option<R> {
+        let index = self.0.as_mut()?;
+        let taken = take(index);
+        if index.len == 0 {
+            self.0 = None;
+        }
+        Some(taken)
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        self.0.iter().flat_map(|index| &index.chunks)
+    }
+
+    /// All pairs in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = Pair> {
+        self.chunks().flat_map(|chunk| chunk.pairs.iter().copied())
+    }
+
+    /// Heap bytes owned, kept as pairs come and go.
+    pub fn mem(&self) -> usize {
+        self.0.as_ref().map_or(0, |index| index.mem(index.chunks_mem))
+    }
+
+    /// Heap bytes owned, counted from scratch.
+    pub fn recount(&self) -> usize {
+        self.0.as_ref().map_or(0, |index| index.mem(self.chunks().map(Chunk::mem).sum()))
+    }
+}
+
+#[derive(Default)]
+struct Index {
     chunks: VecDeque<Chunk>,
     len: usize,
     /// Of all deadlines, for their mean.
@@ -67,42 +143,13 @@ pub struct Deadlines {
     chunks_mem: usize,
 }
 
-impl Deadlines {
-    /// An empty index; allocates nothing.
-    pub const fn new() -> Self {
-        Self { chunks: VecDeque::new(), len: 0, sum: 0, chunks_mem: 0 }
-    }
-
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The sum of all deadlines.
-    pub fn sum(&self) -> u128 {
-        self.sum
-    }
-
-    /// The least pair.
-    #[inline]
-    pub fn first(&self) -> Option<Pair> {
+impl Index {
+    fn first(&self) -> Option<Pair> {
         self.chunks.front()?.pairs.first().copied()
     }
 
-    /// Takes out the least pair if its deadline is at most `now`.
-    pub fn pop_due(&mut self, now: u64) -> Option<Pair> {
-        let pair = self.first().filter(|pair| pair.0 <= now)?;
-        self.take(0, 0);
-        Some(pair)
-    }
-
-    /// Adds a pair; equal ones are kept apart.
-    pub fn insert(&mut self, deadline_ms: u64, hash: u64) {
-        let pair = (deadline_ms, hash);
-        self.sum += u128::from(deadline_ms);
+    fn insert(&mut self, pair: Pair) {
+        self.sum += u128::from(pair.0);
         let mut at = self.chunk_of(pair);
         match self.chunks.get(at) {
             None => self.add_chunk(0, pair, Vec::new()),
@@ -117,9 +164,7 @@ impl Deadlines {
         self.len += 1;
     }
 
-    /// Takes out one instance of exactly this pair, and answers whether there was one.
-    pub fn remove(&mut self, deadline_ms: u64, hash: u64) -> bool {
-        let pair = (deadline_ms, hash);
+    fn remove(&mut self, pair: Pair) -> bool {
         let mut at = self.chunk_of(pair);
         // Equal pairs may reach over chunks which have the pair for their bound.
         while let Some(chunk) = self.chunks.get(at) {
@@ -133,11 +178,6 @@ impl Deadlines {
             }
         }
         false
-    }
-
-    /// All pairs in ascending order.
-    pub fn iter(&self) -> impl Iterator<Item = Pair> {
-        self.chunks.iter().flat_map(|chunk| chunk.pairs.iter().copied())
     }
 
     /// The last chunk whose bound is at most `pair`, else the first.
@@ -173,9 +213,7 @@ impl Deadlines {
         let left = chunk.pairs.len();
         self.chunks_mem = self.chunks_mem + chunk.mem() - before;
         self.len -= 1;
-        if self.len == 0 {
-            *self = Self::new();
-        } else if left == 0 {
+        if left == 0 {
             self.drop_chunk(at);
         } else if left < CHUNK_LOW {
             self.join(at);
@@ -206,15 +244,9 @@ impl Deadlines {
         self.chunks_mem = self.chunks_mem + chunk.mem() - before;
     }
 
-    /// Heap bytes owned, kept as pairs come and go.
-    pub fn mem(&self) -> usize {
-        size_class(self.chunks.capacity() * size_of::<Chunk>()) + self.chunks_mem
-    }
-
-    /// Heap bytes owned, counted from scratch.
-    pub fn recount(&self) -> usize {
-        let chunks: usize = self.chunks.iter().map(Chunk::mem).sum();
-        size_class(self.chunks.capacity() * size_of::<Chunk>()) + chunks
+    /// Heap bytes it owns, its own box and all, given those of the chunks.
+    fn mem(&self, chunks: usize) -> usize {
+        size_class(size_of::<Index>()) + size_class(self.chunks.capacity() * size_of::<Chunk>()) + chunks
     }
 }
 
@@ -229,10 +261,10 @@ mod tests {
         let pairs: Vec<Pair> = index.iter().collect();
         assert!(pairs.is_sorted());
         assert_eq!((pairs.len(), index.mem()), (index.len(), index.recount()));
-        for chunk in &index.chunks {
+        for chunk in index.chunks() {
             assert!((1..=CHUNK_MAX).contains(&chunk.pairs.len()) && chunk.bound <= chunk.pairs[0]);
         }
-        let bounds = index.chunks.iter().zip(index.chunks.iter().skip(1));
+        let bounds = index.chunks().zip(index.chunks().skip(1));
         bounds.for_each(|(a, b)| assert!(a.pairs[a.pairs.len() - 1] <= b.bound));
     }
 

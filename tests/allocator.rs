@@ -1,0 +1,182 @@
+//! The memory counters beside the real allocator, for each type and form: what `memory_used` grows by may be off by a
+//! tenth at most, and what is deleted is given back. And what an empty store costs.
+//!
+//! The allocator is counted by what it really sets aside for each block: `malloc_usable_size` and the eight bytes
+//! before the block where glibc keeps its size. Everything is one test, as nothing else may allocate meanwhile.
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+use larder::Store;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+fn size(block: *mut u8) -> usize {
+    // SAFETY: called with blocks of the system's allocator that are still held.
+    unsafe { libc::malloc_usable_size(block.cast()) + 8 }
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let block = unsafe { System.alloc(layout) };
+        if !block.is_null() {
+            HELD.fetch_add(size(block), Relaxed);
+        }
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.fetch_sub(size(block), Relaxed);
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new: usize) -> *mut u8 {
+        let old = size(block);
+        let block = unsafe { System.realloc(block, layout, new) };
+        if !block.is_null() {
+            HELD.fetch_add(size(block), Relaxed);
+            HELD.fetch_sub(old, Relaxed);
+        }
+        block
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One way to fill a store: `fill` makes the things numbered so, the keys' names start with `k`.
+struct Load {
+    what: &'static str,
+    count: usize,
+    fill: fn(&Store, usize),
+}
+
+const LOADS: &[Load] = &[
+    Load { what: "integers", count: 50_000, fill: |s, n| s.set(key(n), n.to_string()).unwrap() },
+    Load { what: "strings of 3", count: 50_000, fill: |s, n| s.set(key(n), "abc").unwrap() },
+    Load { what: "strings of 100", count: 50_000, fill: |s, n| s.set(key(n), [b'x'; 100]).unwrap() },
+    Load { what: "strings of 1000", count: 20_000, fill: |s, n| s.set(key(n), [b'x'; 1000]).unwrap() },
+    Load { what: "strings of 5000", count: 4_000, fill: |s, n| s.set(key(n), [b'x'; 5000]).unwrap() },
+    Load {
+        what: "a string of 10 MB",
+        count: 10,
+        fill: |s, _| drop(s.append("k", vec![b'x'; 1 << 20]).unwrap()),
+    },
+    Load { what: "keys with a TTL", count: 50_000, fill: |s, n| s.setex(key(n), HOUR, "abc").unwrap() },
+    Load { what: "hashes of 5", count: 20_000, fill: |s, n| hash(s, &key(n), 0..5) },
+    Load { what: "hashes of 200, packed", count: 300, fill: |s, n| hash(s, &key(n), 0..200) },
+    Load { what: "hashes of 600, tables", count: 200, fill: |s, n| hash(s, &key(n), 0..600) },
+    Load { what: "one hash of 200k", count: 200_000, fill: |s, n| hash(s, "k", n..n + 1) },
+    Load {
+        what: "hash with field TTLs",
+        count: 20_000,
+        fill: |s, n| {
+            hash(s, "k", n..n + 1);
+            s.hexpire("k", HOUR, [format!("field:{n}")]).unwrap();
+        },
+    },
+    Load { what: "lists of 5", count: 20_000, fill: |s, n| list(s, &key(n), 0..5) },
+    Load { what: "lists of 1000", count: 200, fill: |s, n| list(s, &key(n), 0..1000) },
+    Load { what: "one list of 200k, pushed", count: 200_000, fill: |s, n| list(s, "k", n..n + 1) },
+    Load {
+        what: "one list of long elements",
+        count: 2_000,
+        fill: |s, _| drop(s.rpush("k", [[b'x'; 3000]]).unwrap()),
+    },
+    Load {
+        what: "integer sets of 10",
+        count: 20_000,
+        fill: |s, n| drop(s.sadd(key(n), digits(n..n + 10)).unwrap()),
+    },
+    Load {
+        what: "integer sets of 500",
+        count: 2_000,
+        fill: |s, n| drop(s.sadd(key(n), digits(n..n + 500)).unwrap()),
+    },
+    Load { what: "sets of 10, packed", count: 20_000, fill: |s, n| set(s, &key(n), 0..10) },
+    Load { what: "sets of 300, tables", count: 400, fill: |s, n| set(s, &key(n), 0..300) },
+    Load { what: "one set of 200k", count: 200_000, fill: |s, n| set(s, "k", n..n + 1) },
+    Load {
+        what: "one set of 200k integers",
+        count: 200_000,
+        fill: |s, n| drop(s.sadd("k", digits(n..n + 1)).unwrap()),
+    },
+];
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+
+fn key(n: usize) -> String {
+    format!("k:{n}")
+}
+
+fn digits(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|n| n.to_string()).collect()
+}
+
+fn hash(store: &Store, key: &str, fields: std::ops::Range<usize>) {
+    store.hset(key, fields.map(|n| (format!("field:{n}"), format!("value:{n}")))).unwrap();
+}
+
+fn list(store: &Store, key: &str, elements: std::ops::Range<usize>) {
+    store.rpush(key, elements.map(|n| format!("element:{n}"))).unwrap();
+}
+
+fn set(store: &Store, key: &str, members: std::ops::Range<usize>) {
+    store.sadd(key, members.map(|n| format!("member:{n}"))).unwrap();
+}
+
+fn quiet() -> Store {
+    Store::builder().background(false).seed(1).build().unwrap()
+}
+
+/// Loads a store, and says what its counter and the allocator say it grew by, and what the allocator holds more once
+/// all is deleted key by key.
+fn weigh(load: &Load) -> (usize, usize, usize) {
+    let store = quiet();
+    store.set("k", "warm").unwrap();
+    store.hset("k2", [("a", "b")]).unwrap();
+    store.flushall().unwrap();
+    let (held, used) = (HELD.load(Relaxed), store.memory_used());
+    (0..load.count).for_each(|n| (load.fill)(&store, n));
+    let (told, real) = (store.memory_used() - used, HELD.load(Relaxed) - held);
+    assert_eq!(store.memory_used(), store.keyspace().memory_recount());
+    store.del(["k"]).unwrap();
+    (0..load.count).for_each(|n| drop(store.del([key(n)]).unwrap()));
+    assert_eq!((store.dbsize().unwrap(), store.memory_used()), (0, 0), "{}", load.what);
+    (told, real, HELD.load(Relaxed).saturating_sub(held))
+}
+
+fn empty_store() -> (usize, u128) {
+    drop(quiet());
+    let held = HELD.load(Relaxed);
+    let store = Store::new();
+    let size = HELD.load(Relaxed) - held;
+    drop(store);
+    assert_eq!(HELD.load(Relaxed), held, "an empty store leaves nothing behind");
+    let begun = Instant::now();
+    (0..1000).for_each(|_| drop(Store::new()));
+    (size, begun.elapsed().as_nanos() / 1000)
+}
+
+#[test]
+fn counters_beside_the_allocator() {
+    let mut wrong = Vec::new();
+    println!("{:28} {:>12} {:>12} {:>7} {:>9}", "", "counted", "allocated", "off", "left over");
+    for load in LOADS {
+        let (told, real, left) = weigh(load);
+        let off = (told as f64 / real as f64 - 1.0) * 100.0;
+        println!("{:28} {told:12} {real:12} {off:+6.1}% {left:9}", load.what);
+        // Each shard keeps the buffer it edits small collections in.
+        if off.abs() > 10.0 || left > 128 * 1024 {
+            wrong.push(load.what);
+        }
+    }
+    let (size, nanos) = empty_store();
+    println!("an empty store: {size} bytes, made and dropped in {nanos} ns");
+    assert!(size < 20_000, "an empty store takes {size} bytes");
+    assert!(wrong.is_empty(), "off by more than a tenth, or not given back: {wrong:?}");
+}
