@@ -17,7 +17,7 @@ Order: --pipe, then --file, then the command. Lines are read from standard input
 is given and --pipe has not read it.
 
 Exit status: 0 if all went well, 1 if a command answered an error or could not be read (the rest runs all the
-same), 2 if the options or a file can't be used.
+same), 2 if the options or a file can't be used. A prompt ends with 0.
 
 Examples:
   larder                                      a prompt on an empty store

@@ -33,15 +33,18 @@ pub fn run(shell: &mut Shell, out: &mut dyn Write) -> io::Result<()> {
     if let Some(path) = &history {
         let _ = editor.load_history(path); // there is none yet
     }
-    loop {
+    'lines: loop {
         out.flush()?;
         if let Some(rows) = editor.helper_mut() {
             rows.hints = shell.hints;
         }
         match editor.readline(&prompt(shell)) {
-            Ok(line) => {
-                if lines::run_line(line.as_bytes(), shell, out)?.is_break() {
-                    break;
+            Ok(text) => {
+                // What was pasted may be several lines.
+                for line in text.lines() {
+                    if lines::run_line(line.as_bytes(), shell, out)?.is_break() {
+                        break 'lines;
+                    }
                 }
             }
             Err(ReadlineError::Interrupted) => {} // the line is given up
@@ -49,6 +52,7 @@ pub fn run(shell: &mut Shell, out: &mut dyn Write) -> io::Result<()> {
             Err(error) => return Err(io::Error::other(error)),
         }
     }
+    shell.errors = 0; // whoever typed has seen them
     if let Some(path) = &history {
         let _ = editor.append_history(path); // the history is a comfort, not a duty
     }
