@@ -207,12 +207,16 @@ def main():
     parser.add_argument("--packages", type=int, default=None)
     options = parser.parse_args()
     if options.keep:
-        print("%d packages, %d commands, %d bytes" % write(options.keep, options.packages))
+        print("%d packages, %d commands, %d bytes of RESP" % write(options.keep, options.packages))
         return
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "input.resp")
-        packages, commands, size = write(path, options.packages)
-        print(f"{packages} packages, {commands} commands, {megabytes(size)} of RESP")
+        # In a process of its own: what a child is said to have held begins with what its parent holds.
+        more = ["--packages", str(options.packages)] if options.packages else []
+        maker = [sys.executable, os.path.abspath(__file__), "--keep", path, *more]
+        made = subprocess.run(maker, capture_output=True, text=True, check=True).stdout
+        print(made, end="")
+        commands = int(re.search(r"(\d+) commands", made)[1])
         server = Server(directory)
         try:
             sys.exit(compare(server, path, commands, directory))
