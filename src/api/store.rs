@@ -44,6 +44,13 @@ pub(crate) mod sealed {
         fn keyspace(&self) -> &Keyspace;
         /// Looks at one key's value.
         fn look<R>(&self, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> Result<R>;
+        /// Puts a string at a key, or has `body` do it where the short way is not to be had.
+        fn put(
+            &self,
+            key: &Key<'_>,
+            bytes: &[u8],
+            body: impl FnOnce(&mut Work<'_>) -> Result<()>,
+        ) -> Result<()>;
         /// Runs `body` over these keys.
         fn run<R>(
             &self,
@@ -67,6 +74,16 @@ impl sealed::Runs for Shared {
     }
 
     #[inline]
+    fn put(&self, key: &Key<'_>, bytes: &[u8], body: impl FnOnce(&mut Work<'_>) -> Result<()>) -> Result<()> {
+        sync::check_outside_body()?;
+        let Some(mut work) = self.keyspace.overwrite(self.db, key, bytes) else { return Ok(()) };
+        self.check_db()?;
+        let answer = body(&mut work);
+        work.commit();
+        answer
+    }
+
+    #[inline]
     fn run<R>(
         &self,
         lock: Lock<'_>,
@@ -74,9 +91,7 @@ impl sealed::Runs for Shared {
         body: impl FnOnce(&mut Work<'_>) -> Result<R>,
     ) -> Result<R> {
         sync::check_outside_body()?;
-        if self.db >= self.keyspace.databases {
-            return Err(Error::text("ERR DB index is out of range"));
-        }
+        self.check_db()?;
         let mut work = Work::begin(&self.keyspace, self.db, lock, access);
         let answer = body(&mut work);
         work.commit();
@@ -85,6 +100,14 @@ impl sealed::Runs for Shared {
 }
 
 impl Scope for Shared {}
+
+impl Shared {
+    #[inline]
+    fn check_db(&self) -> Result<()> {
+        let out_of_range = Error::text("ERR DB index is out of range");
+        if self.db < self.keyspace.databases { Ok(()) } else { Err(out_of_range) }
+    }
+}
 
 impl Default for Store {
     fn default() -> Self {

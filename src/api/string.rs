@@ -231,8 +231,8 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "SET")]
     #[inline]
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
-        let value = value.as_ref();
-        self.write(key, |work, key| ops::set_plain(work, key, value))
+        let (key, value) = (self.scope.keyspace().key(key.as_ref()), value.as_ref());
+        self.scope.put(&key, value, |work| ops::set_plain(work, &key, value))
     }
 
     /// SET with options. Answers whether it was put: `nx` and `xx` may forbid it. O(1).

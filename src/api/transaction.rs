@@ -28,6 +28,10 @@ impl sealed::Runs for Open<'_> {
         self.run(Lock::One(*key), Access::Read, |work| Ok(body(work.view(key)?)))
     }
 
+    fn put(&self, key: &Key<'_>, _: &[u8], body: impl FnOnce(&mut Work<'_>) -> Result<()>) -> Result<()> {
+        self.run(Lock::One(*key), Access::Write, body)
+    }
+
     fn run<R>(&self, lock: Lock<'_>, _: Access, body: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
         self.check_named(lock)?;
         let mut work = self.work.try_borrow_mut().map_err(|_| Error::Reentrant)?;

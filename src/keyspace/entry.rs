@@ -6,8 +6,8 @@
 //! head: u32          form (4 bits) | has deadline (1) | key length (5, 31 = more follows) | access (22)
 //! [key length - 31]  1 byte, or 0xFF and 4 bytes          only if the key is 31 bytes or longer
 //! [deadline: u64]    milliseconds since 1970              only if the key has one
-//! [value length]     1 byte, or 0xFF and 4 bytes          only for byte forms
 //! key
+//! [value length]     1 byte, or 0xFF and 4 bytes          only for byte forms
 //! value              integer in 1..8 bytes | bytes | pointer to a boxed Value
 //! ```
 //!
@@ -15,6 +15,11 @@
 //! stored for it and an overwrite of about the same length happens in place. The slot carries 20 bits of the
 //! key's hash in the pointer's unused bits (16 above a 48-bit address, 4 below a 16-byte alignment): tables grow
 //! and compare without touching the block.
+//!
+//! A lookup in a loop costs its cache misses divided by how many of them the processor keeps under way, and that is set by
+//! how many *instructions* lie between them. So the usual entry (a key under 31 bytes, a string under 255) is read by
+//! short ways of its own: where its key stands follows from the head alone, and where its value stands from one byte
+//! more; whatever is longer goes through [`Shape`], which knows everything.
 //!
 //! The access stamp is the one thing readers write under a shared lock, hence the atomic head.
 //!
@@ -73,6 +78,13 @@ struct Shape {
     value_len: usize,
 }
 
+/// Where the key stands that is short enough to have its length in the head.
+#[inline]
+fn short_key_at(head: u32) -> usize {
+    // Eight more behind a deadline, whose bit is sixteen.
+    4 + (head & DEADLINE_BIT) as usize / 2
+}
+
 /// Bytes that a length takes behind its first, implied part.
 fn wide_len(len: usize) -> usize {
     if len < WIDE { 1 } else { 5 }
@@ -95,29 +107,44 @@ impl Shape {
     }
 
     #[inline]
-    fn value_len_at(&self) -> usize {
+    fn key_at(&self) -> usize {
         self.deadline_at() + if self.deadline { 8 } else { 0 }
     }
 
     #[inline]
-    fn key_at(&self) -> usize {
-        self.value_len_at() + self.value_len_bytes()
+    fn value_len_at(&self) -> usize {
+        self.key_at() + self.key_len
     }
 
     #[inline]
     fn value_at(&self) -> usize {
-        self.key_at() + self.key_len
+        self.value_len_at() + self.value_len_bytes()
     }
 
     /// The block's size: the next the allocator has (its steps are 16 bytes, 8 short of a multiple).
     #[inline]
     fn size(&self) -> usize {
-        ((self.value_at() + self.value_len + 8).next_multiple_of(16) - 8).max(24)
+        block_size(self.value_at() + self.value_len)
     }
 
     fn layout(&self) -> Layout {
         // A key and a value of at most 512 MiB each stay far below isize::MAX, which is all that can fail here.
         Layout::from_size_align(self.size(), 16).unwrap_or(Layout::new::<u128>())
+    }
+}
+
+#[inline]
+fn block_size(used: usize) -> usize {
+    ((used + 8).next_multiple_of(16) - 8).max(24)
+}
+
+/// Whether two slices of one length are equal. The lengths keys usually have are compared in words, without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let ends = |a: Option<&[u8; 8]>, b: Option<&[u8; 8]>| a == b;
+    match a.len() {
+        8..=16 => ends(a.first_chunk(), b.first_chunk()) & ends(a.last_chunk(), b.last_chunk()),
+        _ => a == b,
     }
 }
 
@@ -303,17 +330,28 @@ impl Entry {
     pub fn is(&self, key: &[u8]) -> bool {
         let head = self.head().load(Relaxed);
         let short = ((head >> KEY_SHIFT) & KEY_MASK) as usize;
-        if short != key.len().min(KEY_LONG) {
-            return false;
+        if short != key.len() || short == KEY_LONG {
+            return short == KEY_LONG && key.len() >= KEY_LONG && self.is_long(key);
         }
-        if short == KEY_LONG {
-            return self.key() == key;
+        same(self.slice(short_key_at(head), short), key)
+    }
+
+    #[cold]
+    fn is_long(&self, key: &[u8]) -> bool {
+        self.key() == key
+    }
+
+    /// Where the length of the value stands and what it is, if this is a string in the usual shape: a short key, no
+    /// deadline or one, less than 255 bytes.
+    #[inline]
+    fn usual(&self, head: u32) -> Option<(usize, usize)> {
+        let key_len = ((head >> KEY_SHIFT) & KEY_MASK) as usize;
+        if head & FORM_MASK != Form::Str as u32 || key_len == KEY_LONG {
+            return None;
         }
-        let mut at = if head & DEADLINE_BIT != 0 { 12 } else { 4 };
-        if stores_len(Form::from_bits((head & FORM_MASK) as u8)) {
-            at += if self.slice(at, 1)[0] == WIDE as u8 { 5 } else { 1 };
-        }
-        self.slice(at, short) == key
+        let at = short_key_at(head) + key_len;
+        let len = usize::from(self.slice(at, 1)[0]);
+        if len == WIDE { None } else { Some((at, len)) }
     }
 
     /// How the value is held.
@@ -328,9 +366,14 @@ impl Entry {
         if self.head().load(Relaxed) & DEADLINE_BIT == 0 {
             return None;
         }
+        Some(self.deadline_there())
+    }
+
+    /// The deadline of an entry that has one.
+    fn deadline_there(&self) -> u64 {
         let shape = self.shape();
-        // SAFETY: the shape says a deadline stands there.
-        Some(unsafe { ptr::read_unaligned(self.block().add(shape.deadline_at()).cast::<u64>()) })
+        // SAFETY: the head says that a deadline stands there.
+        unsafe { ptr::read_unaligned(self.block().add(shape.deadline_at()).cast::<u64>()) }
     }
 
     /// Whether the deadline, if there is one, has passed, or that of every part of the value.
@@ -370,6 +413,13 @@ impl Entry {
     /// The value, looked at in place.
     #[inline]
     pub fn view(&self) -> View<'_> {
+        match self.usual(self.head().load(Relaxed)) {
+            Some((at, len)) => View::Str(StrRef::Bytes { bytes: self.slice(at + 1, len), raw: false }),
+            None => self.view_any(),
+        }
+    }
+
+    fn view_any(&self) -> View<'_> {
         let shape = self.shape();
         match shape.form {
             Form::Int8 | Form::Int16 | Form::Int32 | Form::Int64 => View::Str(StrRef::Int(self.int(&shape))),
@@ -421,16 +471,25 @@ impl Entry {
         stores_len(shape.form).then(|| (shape.form, self.slice(shape.value_at(), shape.value_len)))
     }
 
-    /// Overwrites inline bytes, if the entry holds bytes of that form now and the new ones fill the same block.
+    /// Overwrites a string of the usual shape and without a deadline with another that fills the same block, and
+    /// stamps the access. Answers whether that could be done.
     #[inline]
-    pub fn overwrite(&mut self, form: Form, bytes: &[u8]) -> bool {
-        let old = self.shape();
-        let new = Shape { value_len: bytes.len(), ..old };
-        if old.form != form || new.size() != old.size() || new.key_at() != old.key_at() {
+    pub fn overwrite(&mut self, bytes: &[u8], stamp: u32) -> bool {
+        let head = self.head().load(Relaxed);
+        let Some((at, len)) = self.usual(head) else { return false };
+        if head & DEADLINE_BIT != 0 || bytes.len() >= WIDE {
             return false;
         }
-        self.write_len(new.value_len_at(), bytes.len());
-        self.write_value(&new, Payload::Bytes(form, bytes));
+        let value_at = at + 1;
+        if len != bytes.len() && block_size(value_at + len) != block_size(value_at + bytes.len()) {
+            return false;
+        }
+        // SAFETY: the block is as large as both lengths ask for, and `bytes` can't lie in it: it is borrowed alone.
+        unsafe {
+            *self.block().add(at) = bytes.len() as u8;
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.block().add(value_at), bytes.len());
+        }
+        self.set_access(stamp);
         true
     }
 

@@ -5,6 +5,7 @@ pub mod effect;
 pub mod entry;
 mod reaper;
 pub mod shard;
+pub mod tally;
 mod undo;
 pub mod watch;
 mod work;
@@ -23,6 +24,7 @@ use shard::{Shard, Space};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
+use tally::Tally;
 
 /// The optional ordered key index of one database: a concurrent ordered set of its keys.
 pub type KeyIndex = SkipSet<Box<[u8]>>;
@@ -102,13 +104,14 @@ pub struct Keyspace {
     effects: Mutex<Vec<Unit>>,
     /// Whether the reaper knows this store.
     reaped: AtomicBool,
+    pub tally: Tally,
     pub counts: Counts,
     pub started_ms: u64,
     /// Itself, for the reaper's list.
     me: Weak<Keyspace>,
 }
 
-/// What is counted for the whole store; hits, misses and expired keys are counted by its shards. Apart from what is
+/// What is counted for the whole store, beside hits and misses; expired keys are counted by its shards. Apart from what is
 /// only read, so that counting does not slow the readers of that.
 #[derive(Default)]
 #[repr(align(128))]
@@ -161,6 +164,7 @@ impl Keyspace {
             recording: AtomicBool::new(false),
             effects: Mutex::new(Vec::new()),
             reaped: AtomicBool::new(false),
+            tally: Tally::default(),
             counts: Counts::default(),
             started_ms,
         });
@@ -207,11 +211,26 @@ impl Keyspace {
     #[inline]
     pub fn look<R>(&self, db: usize, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> R {
         let shard = self.cells[self.shard_of(key.hash)].lock.read();
-        let found = shard.glance(db, key, || self.now_ms());
+        let found = shard.find(db, key, || self.now_ms());
+        self.tally.count(found.is_some());
         body(found.map(|entry| {
             entry.set_access(self.clock.coarse_secs());
             entry.view()
         }))
+    }
+
+    /// Puts a string by the short way of the commonest write, and answers the shard's guard where that is not to be
+    /// had, for a unit of work to go on with. Short is: bytes over bytes in the same block, no deadline before, no
+    /// effect to record, nobody who watches. The caller must hold no guard.
+    #[inline]
+    pub fn overwrite(&self, db: usize, key: &Key<'_>, bytes: &[u8]) -> Option<Work<'_>> {
+        let index = self.shard_of(key.hash);
+        let mut guard = self.cells[index].lock.write();
+        let done = !self.recording.load(Relaxed)
+            && guard.watches.is_empty()
+            && !spells_int(bytes)
+            && guard.overwrite(db, key, bytes, self.clock.coarse_secs());
+        if done { None } else { Some(Work::holding(self, db, index, Guard::Write(guard))) }
     }
 
     #[inline]
@@ -282,11 +301,6 @@ impl Keyspace {
         self.cells.iter().map(of_shard).sum()
     }
 
-    /// Sums one of the counters over the shards.
-    pub fn stat(&self, pick: impl Fn(&shard::Stats) -> &AtomicU64) -> u64 {
-        self.cells.iter().map(|cell| pick(&cell.lock.read().stats).load(Relaxed)).sum()
-    }
-
     /// The earliest deadline there is, or `u64::MAX`.
     fn next_due(&self) -> u64 {
         self.cells.iter().map(|cell| cell.next_due.load(Relaxed)).min().unwrap_or(u64::MAX)
@@ -332,6 +346,13 @@ impl Keyspace {
             reaper::expect(&self.me, at, &self.reaped);
         }
     }
+}
+
+/// Whether the bytes may spell an integer, which is kept as one.
+#[inline]
+fn spells_int(bytes: &[u8]) -> bool {
+    let ends = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-');
+    bytes.len() <= 20 && ends(bytes.first()) && ends(bytes.last())
 }
 
 impl Tick for Keyspace {

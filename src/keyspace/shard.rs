@@ -6,7 +6,7 @@ use super::{Key, KeyIndex};
 use crate::ds::deadlines::Deadlines;
 use crate::ds::table::Table;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 
 /// One database's part of a shard.
 #[derive(Default)]
@@ -57,14 +57,7 @@ pub struct Shard {
     pub watches: Watches,
     /// The buffer inline collections are edited in; lent out for one edit at a time.
     pub scratch: Vec<u8>,
-    pub stats: Stats,
-}
-
-/// Counters that readers raise too, hence atomic; the lock's cache line is theirs already.
-#[derive(Default)]
-pub struct Stats {
-    pub hits: AtomicU64,
-    pub misses: AtomicU64,
+    /// How many keys expired.
     pub expired: AtomicU64,
 }
 
@@ -93,14 +86,18 @@ impl Shard {
         &mut self.more[db - 1]
     }
 
-    /// The live entry of a key; counts a hit or a miss.
+    /// The live entry of a key.
     #[inline]
-    pub fn glance(&self, db: usize, key: &Key<'_>, now: impl FnOnce() -> u64) -> Option<&Entry> {
-        let found = self.space(db).and_then(|space| space.table.find(key.hash, |e| e.is(key.bytes)));
-        let found = found.filter(|entry| !entry.is_expired(now));
-        let counter = if found.is_some() { &self.stats.hits } else { &self.stats.misses };
-        counter.fetch_add(1, Relaxed);
-        found
+    pub fn find(&self, db: usize, key: &Key<'_>, now: impl FnOnce() -> u64) -> Option<&Entry> {
+        let found = self.space(db)?.table.find(key.hash, |e| e.is(key.bytes))?;
+        if found.is_expired(now) { None } else { Some(found) }
+    }
+
+    /// Overwrites a key's string in place, if it has one in the usual shape and the new one fills the same block.
+    #[inline]
+    pub fn overwrite(&mut self, db: usize, key: &Key<'_>, bytes: &[u8], stamp: u32) -> bool {
+        let found = self.space_mut(db).and_then(|space| space.table.find_mut(key.hash, |e| e.is(key.bytes)));
+        found.is_some_and(|entry| entry.overwrite(bytes, stamp))
     }
 
     /// All parts with their database numbers.

@@ -113,6 +113,12 @@ impl<'s> Work<'s> {
         Work::with(keyspace, db, held)
     }
 
+    /// A unit of work on one shard that is held already.
+    #[inline]
+    pub(super) fn holding(keyspace: &'s Keyspace, db: usize, shard: usize, guard: Guard<'s>) -> Work<'s> {
+        Work::with(keyspace, db, Held::One(shard, guard))
+    }
+
     /// A unit of work on one whole shard.
     pub(super) fn of_shard(keyspace: &'s Keyspace, shard: usize) -> Work<'s> {
         Work::with(keyspace, 0, Held::One(shard, keyspace.lock(shard, Access::Write)))
@@ -293,9 +299,7 @@ impl<'s> Work<'s> {
     /// The live entry of a key, without a trace of the look.
     #[inline]
     pub fn peek(&self, key: &Key) -> Result<Option<&Entry>> {
-        let Some(space) = self.shard(self.shard_of(key))?.space(self.db) else { return Ok(None) };
-        let entry = space.table.find(key.hash, |entry| entry.is(key.bytes));
-        Ok(entry.filter(|entry| !entry.is_expired(|| self.now())))
+        Ok(self.shard(self.shard_of(key))?.find(self.db, key, || self.now()))
     }
 
     /// The live entry of a key, for a command that reads it: counts a hit or a miss and stamps the access.
@@ -312,8 +316,9 @@ impl<'s> Work<'s> {
     /// or a miss and leaves the access stamp.
     #[inline]
     pub fn glance(&self, key: &Key) -> Result<Option<&Entry>> {
-        let shard = self.shard(self.shard_of(key))?;
-        Ok(shard.glance(self.db, key, || self.now()))
+        let found = self.peek(key)?;
+        self.keyspace.tally.count(found.is_some());
+        Ok(found)
     }
 
     /// The access stamp of this moment.
@@ -368,9 +373,6 @@ impl<'s> Work<'s> {
     /// Puts a string under a key, whatever it held. Canonical integers are kept as such.
     #[inline]
     pub fn put_string(&mut self, key: &Key, bytes: &[u8], expiry: Expiry) -> Result<()> {
-        if self.overwrite(key, bytes, expiry)? {
-            return Ok(());
-        }
         self.put(key, string_payload(bytes), expiry)
     }
 
@@ -408,25 +410,6 @@ impl<'s> Work<'s> {
             None => self.put(key, Payload::Int(value), Expiry::Keep)?,
         }
         Ok(value)
-    }
-
-    /// The short way of the commonest write: bytes over bytes that fill the same block, no deadline before or after,
-    /// nothing to undo. Answers whether that was the case.
-    #[inline]
-    fn overwrite(&mut self, key: &Key, bytes: &[u8], expiry: Expiry) -> Result<bool> {
-        let may_be_int = bytes.len() <= 20 && bytes.last().is_some_and(u8::is_ascii_digit);
-        if self.undo.is_some() || may_be_int || bytes.len() > INLINE_MAX || matches!(expiry, Expiry::At(_)) {
-            return Ok(false);
-        }
-        let (index, db, stamp) = (self.shard_of(key), self.db, self.stamp());
-        let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(false) };
-        let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
-        let Some(entry) = found.filter(|entry| entry.deadline().is_none()) else { return Ok(false) };
-        if !entry.overwrite(Form::Str, bytes) {
-            return Ok(false);
-        }
-        entry.set_access(stamp);
-        Ok(true)
     }
 
     /// Puts a value under a key, whatever it held.
@@ -929,7 +912,7 @@ impl<'s> Work<'s> {
             self.effect(&[b"DEL", key.bytes]);
             self.touch(key, "expired");
             let index = self.shard_of(key);
-            self.shard(index)?.stats.expired.fetch_add(1, Relaxed);
+            self.shard(index)?.expired.fetch_add(1, Relaxed);
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ pub fn memory_used(work: &Work<'_>) -> usize {
     used
 }
 
-/// What the shards count.
+/// What lookups and shards count.
 #[derive(Default)]
 pub struct Totals {
     pub hits: u64,
@@ -124,14 +124,11 @@ pub struct Totals {
     pub expired: u64,
 }
 
-/// The shards' counters, summed.
+/// The counters, summed.
 pub fn totals(work: &Work<'_>) -> Totals {
-    let mut totals = Totals::default();
-    work.each_shard(|shard| {
-        totals.hits += shard.stats.hits.load(Relaxed);
-        totals.misses += shard.stats.misses.load(Relaxed);
-        totals.expired += shard.stats.expired.load(Relaxed);
-    });
+    let tally = &work.keyspace().tally;
+    let mut totals = Totals { hits: tally.sum(true), misses: tally.sum(false), expired: 0 };
+    work.each_shard(|shard| totals.expired += shard.expired.load(Relaxed));
     totals
 }
 
@@ -180,8 +177,6 @@ pub fn reset_stats(work: &Work<'_>) {
     let counts = &work.keyspace().counts;
     counts.commands.store(0, Relaxed);
     counts.errors.lock().clear();
-    work.each_shard(|shard| {
-        let stats = &shard.stats;
-        [&stats.hits, &stats.misses, &stats.expired].into_iter().for_each(|count| count.store(0, Relaxed));
-    });
+    work.keyspace().tally.reset();
+    work.each_shard(|shard| shard.expired.store(0, Relaxed));
 }
