@@ -118,7 +118,9 @@ impl Tally {
 
     /// Starts both sums anew.
     pub fn reset(&self) {
-        [true, false].map(|hit| self.base.counter(hit).store(self.total(hit), Relaxed));
+        for hit in [true, false] {
+            self.base.counter(hit).store(self.total(hit), Relaxed);
+        }
     }
 }
 

@@ -1,0 +1,465 @@
+//! A unit of work: the locked shards of the keys it named, the time, and what it gathers on the way: effects,
+//! inverse steps, values to free. Every operation on keys goes through the primitives here, so that accounting,
+//! deadlines, the key index, undo and expiry are minded in one place.
+
+mod edit;
+mod expire;
+mod rollback;
+mod write;
+
+pub use edit::Edited;
+
+use super::effect::{Effect, Unit};
+use super::entry::{Entry, Payload};
+use super::reaper::{self, Garbage};
+use super::shard::{Shard, Space};
+use super::undo::{Step, Undo};
+use super::watch::Flag;
+use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock};
+use crate::limits::{INLINE_MAX, Rules};
+use crate::rng::Rng;
+use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
+use crate::{Bytes, Error, Result};
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What happens to a key's deadline when its value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    Keep,
+    Clear,
+    /// Milliseconds since 1970.
+    At(u64),
+}
+
+/// A key in a database: where a value moves from or to.
+#[derive(Clone, Copy)]
+pub struct Place<'k> {
+    pub db: usize,
+    pub key: Key<'k>,
+}
+
+/// A value by itself, on its way between keys.
+#[derive(Clone)]
+pub enum Taken {
+    Int(i64),
+    Bytes(Form, Vec<u8>),
+    Boxed(Box<Value>),
+}
+
+enum Held<'s> {
+    One(usize, Guard<'s>),
+    Many(Vec<(usize, Guard<'s>)>),
+    Walk,
+}
+
+/// A unit of work.
+pub struct Work<'s> {
+    keyspace: &'s Keyspace,
+    /// The database its keys are in.
+    pub db: usize,
+    held: Held<'s>,
+    now: Cell<u64>,
+    recording: bool,
+    /// What most units never need, in one place, so that they pay one word for it.
+    extras: Option<Box<Extras>>,
+    undo: Option<Box<Undo>>,
+}
+
+#[derive(Default)]
+struct Extras {
+    effects: Unit,
+    garbage: Vec<Garbage>,
+    /// What the ordered key indexes must follow at the end, where the store keeps them.
+    reindex: Option<Box<Reindex>>,
+}
+
+/// Changes that a unit makes to the ordered key indexes only when it ends. Walks go over an index without a lock, and
+/// look a key up before they answer it: so an index may hold too many keys at any time, but must never lack one, as
+/// it would for a moment when a value replaces another or when a transaction is taken back.
+#[derive(Default)]
+struct Reindex {
+    /// Keys that left a table, with the index they were in and their hash; they may have come back since.
+    gone: Vec<(Arc<KeyIndex>, u64, Box<[u8]>)>,
+    /// Databases were emptied or exchanged, and the store's list of indexes is out of date.
+    databases: bool,
+}
+
+/// A value heavier than this is freed by the reaper where there is one.
+const HEAVY: usize = 512;
+
+impl<'s> Work<'s> {
+    /// Takes the locks and begins. Must not be called by a thread that holds guards already.
+    #[inline]
+    pub fn begin(keyspace: &'s Keyspace, db: usize, lock: Lock<'_>, access: Access) -> Work<'s> {
+        match lock {
+            Lock::One(key) => {
+                let shard = keyspace.shard_of(key.hash);
+                Work::with(keyspace, db, Held::One(shard, keyspace.lock(shard, access)))
+            }
+            lock => Work::begin_many(keyspace, db, lock, access),
+        }
+    }
+
+    fn begin_many(keyspace: &'s Keyspace, db: usize, lock: Lock<'_>, access: Access) -> Work<'s> {
+        let held = match lock {
+            Lock::One(key) => {
+                Held::One(keyspace.shard_of(key.hash), keyspace.lock(keyspace.shard_of(key.hash), access))
+            }
+            Lock::Many(keys) => {
+                let mut shards: Vec<usize> = keys.iter().map(|key| keyspace.shard_of(key.hash)).collect();
+                shards.sort_unstable();
+                shards.dedup();
+                Held::Many(shards.into_iter().map(|i| (i, keyspace.lock(i, access))).collect())
+            }
+            Lock::All => Held::Many((0..keyspace.shards()).map(|i| (i, keyspace.lock(i, access))).collect()),
+            Lock::Walk => Held::Walk,
+        };
+        Work::with(keyspace, db, held)
+    }
+
+    /// A unit of work on one shard that is held already.
+    #[inline]
+    pub(super) fn holding(keyspace: &'s Keyspace, db: usize, shard: usize, guard: Guard<'s>) -> Work<'s> {
+        Work::with(keyspace, db, Held::One(shard, guard))
+    }
+
+    /// A unit of work on one whole shard.
+    pub(super) fn of_shard(keyspace: &'s Keyspace, shard: usize) -> Work<'s> {
+        Work::with(keyspace, 0, Held::One(shard, keyspace.lock(shard, Access::Write)))
+    }
+
+    #[inline]
+    fn with(keyspace: &'s Keyspace, db: usize, held: Held<'s>) -> Work<'s> {
+        Work {
+            keyspace,
+            db,
+            held,
+            now: Cell::new(0),
+            recording: keyspace.recording.load(Relaxed),
+            extras: None,
+            undo: None,
+        }
+    }
+
+    /// Ends the unit: its effects enter the log in lock order, then the guards drop, then garbage is freed.
+    #[inline]
+    pub fn commit(self) {
+        if self.undo.is_some() || self.extras.is_some() {
+            self.publish();
+        }
+    }
+
+    #[cold]
+    fn publish(mut self) {
+        if let Some(undo) = self.undo.take() {
+            for (db, hash, key) in undo.touched {
+                self.flag_watchers(db, &Key { bytes: &key, hash });
+            }
+        }
+        let mut extras = self.extras.take().unwrap_or_default();
+        if !extras.effects.is_empty() {
+            self.keyspace.effects.lock().push(std::mem::take(&mut extras.effects));
+        }
+        if let Some(reindex) = extras.reindex.take() {
+            self.bring_up(*reindex);
+        }
+        let keyspace = self.keyspace;
+        drop(self);
+        if !extras.garbage.is_empty() && keyspace.background {
+            reaper::dispose(extras.garbage);
+        }
+    }
+
+    /// Brings the ordered key indexes up to what this unit leaves.
+    fn bring_up(&self, reindex: Reindex) {
+        if reindex.databases
+            && let Ok(shard) = self.shard(0)
+        {
+            self.keyspace.set_indexes(shard);
+        }
+        for (index, hash, key) in reindex.gone {
+            let Ok(shard) = self.shard(self.keyspace.shard_of(hash)) else { continue };
+            let is_its = |space: &Space| space.index.as_ref().is_some_and(|own| Arc::ptr_eq(own, &index));
+            let holds = |space: &Space| peek_in(space, &Key { bytes: &key, hash }).is_some();
+            if !shard.spaces().any(|(_, space)| is_its(space) && holds(space)) {
+                index.remove(&key);
+            }
+        }
+    }
+
+    /// The ordered key index of this database, if the store keeps them.
+    pub fn index(&self) -> Option<Arc<KeyIndex>> {
+        match self.held {
+            Held::Walk => self.keyspace.index(self.db),
+            _ => self.shard(0).ok()?.space(self.db)?.index.clone(),
+        }
+    }
+
+    // ---- surroundings
+
+    /// The time of this unit, in milliseconds since 1970: read once, the same to its end. While the store loads it
+    /// is 0, before every deadline.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        if self.now.get() == 0 {
+            self.now.set(self.keyspace.now_ms());
+        }
+        self.now.get()
+    }
+
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    pub fn keyspace(&self) -> &'s Keyspace {
+        self.keyspace
+    }
+
+    pub fn rules(&self) -> &'s Rules {
+        &self.keyspace.rules
+    }
+
+    pub fn rng(&self) -> &'s Rng {
+        &self.keyspace.rng
+    }
+
+    /// A key with its hash.
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.keyspace.key(bytes)
+    }
+
+    /// Runs `body` on another database.
+    pub fn on_db<R>(&mut self, db: usize, body: impl FnOnce(&mut Self) -> R) -> R {
+        let home = std::mem::replace(&mut self.db, db);
+        let answer = body(self);
+        self.db = home;
+        answer
+    }
+
+    // ---- shards
+
+    #[inline]
+    fn shard(&self, index: usize) -> Result<&Shard> {
+        let guard = match &self.held {
+            Held::One(held, guard) if *held == index => Some(guard),
+            Held::Many(guards) => find_guard(guards, index).map(|at| &guards[at].1),
+            _ => None,
+        };
+        guard.map(Guard::shard).ok_or_else(not_held)
+    }
+
+    #[inline]
+    fn shard_mut(&mut self, index: usize) -> Result<&mut Shard> {
+        let guard = match &mut self.held {
+            Held::One(held, guard) if *held == index => Some(guard),
+            Held::Many(guards) => find_guard(guards, index).map(|at| &mut guards[at].1),
+            _ => None,
+        };
+        match guard {
+            Some(Guard::Write(guard)) => Ok(guard),
+            _ => Err(not_held()),
+        }
+    }
+
+    #[inline]
+    fn shard_of(&self, key: &Key) -> usize {
+        self.keyspace.shard_of(key.hash)
+    }
+
+    /// Looks at this database's part of every shard, in order; a walking unit locks each for as long as `look` runs.
+    pub fn each_space<B>(&self, mut look: impl FnMut(usize, &Space) -> ControlFlow<B>) -> Option<B> {
+        for index in 0..self.keyspace.shards() {
+            if let ControlFlow::Break(found) = self.with_space(index, |space| look(index, space)) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Looks at this database's part of one shard.
+    pub fn with_space<B>(&self, index: usize, look: impl FnOnce(&Space) -> ControlFlow<B>) -> ControlFlow<B> {
+        let found = match &self.held {
+            Held::Walk => {
+                let guard = self.keyspace.lock(index, Access::Read);
+                return guard.shard().space(self.db).map_or(ControlFlow::Continue(()), look);
+            }
+            _ => self.shard(index).ok().and_then(|shard| shard.space(self.db)),
+        };
+        found.map_or(ControlFlow::Continue(()), look)
+    }
+
+    /// Looks at every shard, in order; a walking unit locks each for as long as `look` runs.
+    pub fn each_shard(&self, mut look: impl FnMut(&Shard)) {
+        for index in 0..self.keyspace.shards() {
+            match &self.held {
+                Held::Walk => look(self.keyspace.lock(index, Access::Read).shard()),
+                _ => self.shard(index).into_iter().for_each(&mut look),
+            }
+        }
+    }
+
+    // ---- reading
+
+    /// The live entry of a key, without a trace of the look.
+    #[inline]
+    pub fn peek(&self, key: &Key) -> Result<Option<&Entry>> {
+        Ok(self.shard(self.shard_of(key))?.find(self.db, key, || self.now()))
+    }
+
+    /// The live entry of a key, for a command that reads it: counts a hit or a miss and stamps the access.
+    #[inline]
+    pub fn entry(&self, key: &Key) -> Result<Option<&Entry>> {
+        let found = self.glance(key)?;
+        if let Some(entry) = found {
+            entry.set_access(self.stamp());
+        }
+        Ok(found)
+    }
+
+    /// The live entry of a key, for a command that asks about it without using it (TTL, TYPE, EXISTS): counts a hit
+    /// or a miss and leaves the access stamp.
+    #[inline]
+    pub fn glance(&self, key: &Key) -> Result<Option<&Entry>> {
+        let found = self.peek(key)?;
+        self.keyspace.tally.count(found.is_some());
+        Ok(found)
+    }
+
+    /// The access stamp of this moment.
+    #[inline]
+    pub fn stamp(&self) -> u32 {
+        self.keyspace.clock.coarse_secs()
+    }
+
+    /// A key's value, looked at in place.
+    #[inline]
+    pub fn view(&self, key: &Key) -> Result<Option<View<'_>>> {
+        Ok(self.entry(key)?.map(Entry::view))
+    }
+
+    /// A key's string; WRONGTYPE if it holds something else.
+    #[inline]
+    pub fn string(&self, key: &Key) -> Result<Option<StrRef<'_>>> {
+        self.view(key)?.map(View::string).transpose()
+    }
+
+    /// A key's collection; WRONGTYPE if it holds something else.
+    #[inline]
+    pub fn collection<T: Collection>(&self, key: &Key) -> Result<Option<T::Ref<'_>>> {
+        self.view(key)?.map(View::collection::<T>).transpose()
+    }
+
+    /// Whether the key is there.
+    pub fn exists(&self, key: &Key) -> Result<bool> {
+        Ok(self.peek(key)?.is_some())
+    }
+
+    /// The type of the key's value.
+    pub fn kind(&self, key: &Key) -> Result<Option<Kind>> {
+        Ok(self.peek(key)?.map(|entry| entry.view().kind()))
+    }
+
+    /// Fails with WRONGTYPE if the key holds another type than `kind`. A missing key passes.
+    pub fn expect_kind(&self, key: &Key, kind: Kind) -> Result<()> {
+        match self.kind(key)? {
+            Some(found) if found != kind => Err(Error::WrongType),
+            _ => Ok(()),
+        }
+    }
+
+    /// The key's deadline: `None` for no key, `Some(None)` for a key without one.
+    pub fn deadline(&self, key: &Key) -> Result<Option<Option<u64>>> {
+        Ok(self.peek(key)?.map(Entry::deadline))
+    }
+
+    // ---- hooks
+
+    /// Says that a key changed, by its keyspace event's name: feeds WATCH.
+    #[inline]
+    pub fn touch(&mut self, key: &Key, event: &'static str) {
+        let _ = event;
+        let unwatched = self.shard(self.shard_of(key)).map_or(true, |shard| shard.watches.is_empty());
+        if !unwatched {
+            let db = self.db;
+            match &mut self.undo {
+                Some(undo) => undo.touched.push((db, key.hash, key.bytes.into())),
+                None => self.flag_watchers(db, key),
+            }
+        }
+    }
+
+    fn flag_watchers(&self, db: usize, key: &Key) {
+        if let Ok(shard) = self.shard(self.shard_of(key)) {
+            shard.watches.touch(db, key.bytes);
+        }
+    }
+
+    /// Touches the watched keys of a shard's database that `concerned` picks.
+    fn touch_watched(
+        &mut self,
+        shard: usize,
+        db: usize,
+        concerned: impl Fn(&Space, &Key) -> bool,
+    ) -> Result<()> {
+        let held = self.shard(shard)?;
+        if held.watches.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Vec<u8>> = held.watches.keys(db).map(<[u8]>::to_vec).collect();
+        let empty = Space::default();
+        let space = held.space(db).unwrap_or(&empty);
+        let touched: Vec<_> = keys.into_iter().filter(|k| concerned(space, &self.key(k))).collect();
+        for bytes in touched {
+            let key = self.key(&bytes);
+            self.on_db(db, |w| w.touch(&key, ""));
+        }
+        Ok(())
+    }
+
+    /// Has `flag` set by the next touch of a key. The unit must hold the key's shard for writing.
+    pub fn watch(&mut self, key: &Key, flag: &Flag) -> Result<()> {
+        let (index, db) = (self.shard_of(key), self.db);
+        self.shard_mut(index)?.watches.add(db, key.bytes, flag);
+        Ok(())
+    }
+
+    /// Takes a flag off a key.
+    pub fn unwatch(&mut self, key: &Key, flag: &Flag) -> Result<()> {
+        let (index, db) = (self.shard_of(key), self.db);
+        self.shard_mut(index)?.watches.remove(db, key.bytes, flag);
+        Ok(())
+    }
+
+    /// Whether effects are wanted: spare the making of their words otherwise.
+    #[inline]
+    pub fn recording(&self) -> bool {
+        self.recording
+    }
+
+    /// Records an effect of this unit on its database.
+    #[inline]
+    pub fn effect(&mut self, args: &[&[u8]]) {
+        if self.recording {
+            let args = args.iter().map(|arg| Bytes::from(*arg)).collect();
+            let db = self.db;
+            self.extras().effects.push(Effect { db, args });
+        }
+    }
+}
+
+fn not_held() -> Error {
+    Error::text("ERR a key was used that the command does not declare")
+}
+
+#[inline]
+fn find_guard(guards: &[(usize, Guard<'_>)], index: usize) -> Option<usize> {
+    guards.binary_search_by_key(&index, |(held, _)| *held).ok()
+}
+
+/// The entry of a key in a space, expired or not.
+fn peek_in<'a>(space: &'a Space, key: &Key) -> Option<&'a Entry> {
+    space.table.find(key.hash, |entry| entry.is(key.bytes))
+}
