@@ -217,6 +217,8 @@ def main():
         made = subprocess.run(maker, capture_output=True, text=True, check=True).stdout
         print(made, end="")
         commands = int(re.search(r"(\d+) commands", made)[1])
+        if commands < 1_000_000 and not options.packages:
+            sys.exit("apt knows too few packages for a million commands: apt-get update")
         server = Server(directory)
         try:
             sys.exit(compare(server, path, commands, directory))

@@ -388,6 +388,19 @@ impl Row {
         range.map_or((0, 0, 0), |(first, last)| (first, last, 1))
     }
 
+    /// The index of the one word that is a key, for the many commands that have one at a fixed place.
+    #[inline]
+    pub fn only_key(&self) -> Option<usize> {
+        match self.keys {
+            [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }]
+                if self.find_keys.is_none() =>
+            {
+                Some(*at)
+            }
+            _ => None,
+        }
+    }
+
     /// The indices of the words that are keys, in order, each once; `None` where a count among the words is off.
     pub fn key_indices(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
         let mut found = Vec::new();

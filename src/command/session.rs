@@ -198,10 +198,11 @@ impl Session {
         let keyspace = self.store.keyspace();
         let access = if row.writes() { Access::Write } else { Access::Read };
         let keys: Vec<Key<'_>>;
-        let lock = match row.hold_for(words) {
-            Hold::All => Lock::All,
-            Hold::Walk => Lock::Walk,
-            Hold::Keys => {
+        let lock = match (row.hold_for(words), row.only_key().and_then(|at| words.get(at))) {
+            (Hold::All, _) => Lock::All,
+            (Hold::Walk, _) => Lock::Walk,
+            (Hold::Keys, Some(key)) => Lock::One(keyspace.key(key)),
+            (Hold::Keys, None) => {
                 // Words whose count of keys is off name none: the handler says what is wrong before it looks at any.
                 let indices = row.key_indices(words).unwrap_or_default();
                 keys = indices.into_iter().map(|at| keyspace.key(words[at])).collect();
