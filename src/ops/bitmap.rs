@@ -151,6 +151,8 @@ pub fn bitop(work: &mut Work<'_>, op: BitOp, dest: &Key<'_>, sources: &[Key<'_>]
     let joined = bitmap::combine(op, &strings);
     let length = joined.len();
     if length > 0 {
+        // The effect reads the sources again: what has expired must be gone by then.
+        sources.iter().try_for_each(|key| work.settle(key).map(drop))?;
         work.put_bytes(dest, Form::RawStr, joined, Expiry::Clear)?;
         if work.recording() {
             let mut words = vec![&b"BITOP"[..], op.name().as_bytes(), dest.bytes];

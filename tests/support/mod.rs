@@ -5,4 +5,7 @@ pub mod case;
 pub mod commands;
 pub mod door;
 pub mod embedded;
+pub mod generate;
+pub mod rng;
+pub mod rows;
 pub mod text;

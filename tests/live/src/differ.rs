@@ -8,12 +8,12 @@
 
 use crate::client::Client;
 use crate::compare::Pair;
-use crate::generate::{self, Words};
-use crate::rng::Rng;
-use crate::rows::{Row, rows};
 use crate::rules::{Rule, Rules};
 use crate::server::Server;
 use crate::shrink::shrink;
+use crate::support::generate::{self, Style, Words};
+use crate::support::rng::Rng;
+use crate::support::rows::{Row, rows};
 use crate::support::text;
 use larder::Reply;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,9 @@ use std::time::Instant;
 /// Commands in an episode, and between two comparisons of the whole state.
 const EPISODE: usize = 400;
 const CHECK_EVERY: usize = 200;
+
+/// The judge's version: later commands it can't judge.
+const JUDGE: (u8, u8, u8) = (7, 0, 15);
 
 /// How an episode is run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -163,7 +166,7 @@ struct Episodes<'a> {
     rng: Rng,
     half: Vec<bool>,
     made: usize,
-    families: Vec<char>,
+    style: Style,
 }
 
 impl Episodes<'_> {
@@ -183,7 +186,7 @@ impl Episodes<'_> {
             if let Some(word) = self.frame(&mut in_multi[session]) {
                 steps.push(plain(session, word));
             } else if let Some(row) = self.choose(&on, in_multi[session]) {
-                let words = generate::command(row, &self.families, &mut self.rng);
+                let words = generate::command(row, &self.style, &mut self.rng);
                 steps.push(Step { session, name: row.name.clone(), words });
             }
         }
@@ -237,7 +240,7 @@ pub fn main(mut options: crate::Options) -> Result<bool, String> {
         false => crate::embedded::engine()?,
     };
     let rules = Rules::read()?;
-    let mut rows = rows()?;
+    let mut rows = rows(JUDGE)?;
     rows.retain(|row| rules.of(&row.name) != Rule::Skip);
     if let Some(only) = only {
         rows.retain(|row| only.split(',').any(|o| row.name == o || row.name.starts_with(&format!("{o}|"))));
@@ -259,10 +262,8 @@ fn episodes(
     most: usize,
 ) -> Result<(Counts, usize), String> {
     let rules = Rules::read()?;
-    let families: BTreeSet<char> = rows.iter().filter_map(|row| row.family).chain(['s']).collect();
-    let families = families.into_iter().collect();
-    let mut source =
-        Episodes { rows, rules: &rules, rng: Rng::new(seed), half: Vec::new(), made: 0, families };
+    let style = Style::of(rows);
+    let mut source = Episodes { rows, rules: &rules, rng: Rng::new(seed), half: Vec::new(), made: 0, style };
     let (mut counts, mut seen, mut differences, mut done) = (Counts::new(), BTreeSet::new(), 0, 0);
     while done < commands && seen.len() < most {
         let episode = source.made;

@@ -5,6 +5,7 @@ use larder::grammar::Grammar;
 pub struct Row {
     /// `SET`, `OBJECT|ENCODING`.
     pub name: String,
+    pub group: &'static str,
     pub grammar: Grammar,
     /// The letter of the keys that most likely hold the type it works on; `None` where it takes any.
     pub family: Option<char>,
@@ -23,21 +24,21 @@ fn family(group: &str) -> Option<char> {
     }
 }
 
-/// The judge's version: later commands it can't judge.
-const JUDGE: (u8, u8, u8) = (7, 0, 15);
-
-/// Every row the judge knows, containers by their subcommands.
-pub fn rows() -> Result<Vec<Row>, String> {
+/// Every row up to a version, containers by their subcommands.
+pub fn rows(newest: (u8, u8, u8)) -> Result<Vec<Row>, String> {
     let of = |row: &'static larder::Row| {
         if row.subcommands().is_empty() { std::slice::from_ref(row) } else { row.subcommands() }
     };
-    larder::rows().flat_map(of).filter(|row| row.since <= JUDGE).map(read).collect()
+    larder::rows().flat_map(of).filter(|row| row.since <= newest).map(read).collect()
 }
 
 fn read(row: &larder::Row) -> Result<Row, String> {
     let grammar = Grammar::parse(row.syntax);
     match grammar.error {
         Some(why) => Err(format!("{}: {why}", row.syntax)),
-        None => Ok(Row { name: row.name.to_string(), grammar, family: family(row.group.name()) }),
+        None => {
+            let group = row.group.name();
+            Ok(Row { name: row.name.to_string(), group, grammar, family: family(group) })
+        }
     }
 }

@@ -1,17 +1,33 @@
 //! Random commands from the rows' grammar: few keys of all types, values near every boundary, and mistakes.
 
-use crate::rng::Rng;
-use crate::rows::Row;
+use super::rng::Rng;
+use super::rows::Row;
 use larder::grammar::{Arg, Kind};
+use std::collections::BTreeSet;
 
 pub type Words = Vec<Vec<u8>>;
 
+/// What all commands of a run share.
+pub struct Style {
+    /// The families of keys.
+    pub families: Vec<char>,
+    /// Where a manual clock stands, in ms: deadlines come true soon after. Without one they never do, or have already.
+    pub now: Option<u64>,
+}
+
+impl Style {
+    /// For these rows.
+    pub fn of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Style {
+        let families: BTreeSet<char> = rows.into_iter().filter_map(|row| row.family).chain(['s']).collect();
+        Style { families: families.into_iter().collect(), now: None }
+    }
+}
+
 /// A command of the row, with its mistakes.
-/// `families` are those of all rows.
-pub fn command(row: &Row, families: &[char], rng: &mut Rng) -> Words {
+pub fn command(row: &Row, style: &Style, rng: &mut Rng) -> Words {
     let mut words: Words = row.name.split('|').map(|w| cased(w, rng)).collect();
     let named = words.len();
-    let mut maker = Maker { family: row.family, families, rng, words: &mut words };
+    let mut maker = Maker { family: row.family, style, rng, words: &mut words };
     maker.sequence(&row.grammar.args);
     if rng.chance(6) {
         spoil(&mut words, named, rng);
@@ -65,7 +81,7 @@ fn tame(name: &str, words: &mut Words) {
 
 struct Maker<'a> {
     family: Option<char>,
-    families: &'a [char],
+    style: &'a Style,
     rng: &'a mut Rng,
     words: &'a mut Words,
 }
@@ -144,7 +160,7 @@ impl Maker<'_> {
     fn key(&mut self) -> Vec<u8> {
         let letter = match self.family {
             Some(letter) if self.rng.chance(80) => letter,
-            _ => self.families[self.rng.below(self.families.len())],
+            _ => self.style.families[self.rng.below(self.style.families.len())],
         };
         match self.rng.below(60) {
             0 => Vec::new(),
@@ -173,8 +189,12 @@ impl Maker<'_> {
         n.into_bytes()
     }
 
-    /// A relative deadline that is past, out of range, or too far to come true in this run; no two alike.
+    /// A relative deadline that is past, out of range, or too far to come true in a run by the system's clock; no two alike.
     fn span(&mut self, milliseconds: bool) -> Vec<u8> {
+        if self.style.now.is_some() && self.rng.chance(80) {
+            let near = 1 + self.rng.below(if milliseconds { 100_000 } else { 100 });
+            return near.to_string().into_bytes();
+        }
         let far = 100_000 + self.rng.below(3_000_000) as i64;
         let far = if milliseconds { far * 1000 + self.rng.below(1000) as i64 } else { far };
         let text = match self.rng.below(20) {
@@ -191,6 +211,10 @@ impl Maker<'_> {
 
     /// An absolute deadline, past or after the year 2100.
     fn deadline(&mut self, milliseconds: bool) -> Vec<u8> {
+        if let Some(now) = self.style.now.filter(|_| self.rng.chance(80)) {
+            let near = (now + self.rng.below(100_000) as u64).saturating_sub(10_000);
+            return (if milliseconds { near } else { near / 1000 }).to_string().into_bytes();
+        }
         let seconds = match self.rng.below(12) {
             0 => 1,
             1 => 1_000_000_000,
