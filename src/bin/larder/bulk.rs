@@ -3,7 +3,8 @@
 
 use crate::shell::Shell;
 use larder::resp::{Malformed, Parser, Request};
-use std::io::{self, Read};
+use std::fmt::Display;
+use std::io::{self, BufWriter, Read, StderrLock, Write};
 
 /// So much is read at once.
 const CHUNK: usize = 256 * 1024;
@@ -47,9 +48,10 @@ impl<R: Read> Feed<R> {
 }
 
 /// Runs all requests of the input.
-pub fn load(input: impl Read, shell: &mut Shell) -> io::Result<()> {
+pub fn load(input: impl Read, shell: &mut Shell, out: &mut dyn Write) -> io::Result<()> {
     let mut feed = Feed::new(input);
-    let mut load = Load { shell, parser: Parser::default(), replies: 0, errors: 0 };
+    let log = BufWriter::new(io::stderr().lock());
+    let mut load = Load { shell, parser: Parser::default(), log, replies: 0, errors: 0 };
     let mut done: u64 = 0; // bytes
     let broken = loop {
         let (taken, malformed) = load.run(feed.waiting());
@@ -58,25 +60,29 @@ pub fn load(input: impl Read, shell: &mut Shell) -> io::Result<()> {
         if let Some(why) = malformed {
             break Some(why.to_string());
         }
+        load.flush();
         if !feed.fill()? {
             break load.finish(feed.waiting()).err();
         }
     };
     if let Some(why) = &broken {
         load.fail(why);
-        eprintln!("larder: no request begins at byte {done} of the input; nothing from there on was run");
+        load.say(&format_args!(
+            "larder: no request begins at byte {done} of the input; nothing from there on was run"
+        ));
     }
-    println!("All data transferred. Waiting for the last reply...");
+    load.flush();
+    writeln!(out, "All data transferred. Waiting for the last reply...")?;
     if broken.is_none() {
-        println!("Last reply received from server.");
+        writeln!(out, "Last reply received from server.")?;
     }
-    println!("errors: {}, replies: {}", load.errors, load.replies);
-    Ok(())
+    writeln!(out, "errors: {}, replies: {}", load.errors, load.replies)
 }
 
 struct Load<'a> {
     shell: &'a mut Shell,
     parser: Parser,
+    log: BufWriter<StderrLock<'static>>,
     replies: u64,
     errors: u64,
 }
@@ -122,7 +128,7 @@ impl Load<'_> {
         self.replies += 1;
         if let larder::Reply::Error(error) = self.shell.execute(words) {
             self.errors += 1;
-            eprintln!("{error}");
+            self.say(&error);
         }
     }
 
@@ -130,6 +136,15 @@ impl Load<'_> {
     fn fail(&mut self, why: &str) {
         self.shell.errors += 1;
         self.errors += 1;
-        eprintln!("{why}");
+        self.say(&why);
+    }
+
+    /// Writes a line to standard error; nobody reading it is no reason to stop.
+    fn say(&mut self, line: &dyn Display) {
+        let _ = writeln!(self.log, "{line}");
+    }
+
+    fn flush(&mut self) {
+        let _ = self.log.flush();
     }
 }

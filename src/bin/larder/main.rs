@@ -11,7 +11,7 @@ use clap::Parser;
 use options::{Bulk, Options};
 use shell::Shell;
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::process::exit;
 use std::time::Instant;
 
@@ -51,12 +51,12 @@ fn quit(why: &dyn std::fmt::Display, status: i32) -> ! {
 /// any of the last two, lines from standard input, unless mass insertion has read it already.
 fn run(options: &Options, shell: &mut Shell) -> io::Result<()> {
     let stdin = io::stdin();
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match &options.pipe {
-        Some(Bulk::Stdin) => bulk::load(stdin.lock(), shell)?,
-        Some(Bulk::File(path)) => bulk::load(open(path)?, shell)?,
+        Some(Bulk::Stdin) => bulk::load(stdin.lock(), shell, &mut out)?,
+        Some(Bulk::File(path)) => bulk::load(open(path)?, shell, &mut out)?,
         None => {}
     }
-    let mut out = io::stdout().lock();
     if let Some(path) = &options.file {
         lines::run(BufReader::new(open(path)?), shell, &mut out)?;
     }
