@@ -40,6 +40,11 @@ fn glob() {
     replay("glob", fuzz_bodies::glob);
 }
 
+#[test]
+fn resp() {
+    replay("resp", fuzz_bodies::resp);
+}
+
 /// Writes the seeds of `commands` anew, from the transcripts: a few sections in each file, replies left out.
 #[test]
 #[ignore = "a tool: cargo test --test corpora -- --ignored sow"]

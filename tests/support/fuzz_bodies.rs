@@ -8,7 +8,7 @@ use larder::ds::glob::{self, Rest};
 use larder::ds::intset::{IntSet, IntSetRef};
 use larder::ds::packed::{Packed, PackedRef};
 use larder::ds::small_list::{ListRef, SmallList};
-use larder::{Clock, Profile, Row, Session, Store, line};
+use larder::{Clock, Profile, Row, Session, Store, line, resp};
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
@@ -384,4 +384,37 @@ fn by_table(parts: &[Part], text: &[u8]) -> bool {
         taken = next;
     }
     taken[text.len()]
+}
+
+// ---- resp
+
+/// Bytes through the request parser: shown at once and shown in pieces they are the same requests, every word stands
+/// inside its request, and nothing is set aside for what is only announced. The first byte is the size of the pieces.
+pub fn resp(data: &[u8]) {
+    let Some((&piece, input)) = data.split_first() else { return };
+    if input.len() <= resp::MAX_LINE {
+        assert_eq!(read_requests(input, input.len()), read_requests(input, usize::from(piece)));
+    }
+}
+
+/// The requests at the front of an input, and why the next one is none.
+fn read_requests(input: &[u8], piece: usize) -> (Vec<Vec<Vec<u8>>>, Option<resp::Malformed>) {
+    let (mut parser, mut requests, mut start, mut end) = (resp::Parser::default(), Vec::new(), 0, 0);
+    loop {
+        let shown = &input[start..end];
+        match parser.read(shown) {
+            Ok(resp::Request::More) if end == input.len() => return (requests, None),
+            Ok(resp::Request::More) => end = (end + piece.max(1)).min(input.len()),
+            Ok(resp::Request::Array(len)) => {
+                assert!(parser.words().iter().all(|at| at.end + 2 <= len));
+                requests.push(parser.words().iter().map(|at| shown[at.clone()].to_vec()).collect());
+                start += len;
+            }
+            Ok(resp::Request::Line(len, words)) => {
+                requests.push(words);
+                start += len;
+            }
+            Err(why) => return (requests, Some(why)),
+        }
+    }
 }
