@@ -403,10 +403,25 @@ impl Entry {
     /// Stamps an access. Readers share the entry: two stamps at once leave one of them.
     #[inline]
     pub fn set_access(&self, stamp: u32) {
-        let head = self.head().load(Relaxed);
+        self.stamp(self.head().load(Relaxed), stamp);
+    }
+
+    #[inline]
+    fn stamp(&self, head: u32, stamp: u32) {
         let stamped = (head & ((1 << ACCESS_SHIFT) - 1)) | (stamp << ACCESS_SHIFT);
         if stamped != head {
             self.head().store(stamped, Relaxed);
+        }
+    }
+
+    /// The value, looked at in place, by one who uses it: stamps the access. The head is read once for both.
+    #[inline]
+    pub fn read(&self, stamp: u32) -> View<'_> {
+        let head = self.head().load(Relaxed);
+        self.stamp(head, stamp);
+        match self.usual(head) {
+            Some((at, len)) => View::Str(StrRef::Bytes { bytes: self.slice(at + 1, len), raw: false }),
+            None => self.view_any(),
         }
     }
 
@@ -489,7 +504,7 @@ impl Entry {
             *self.block().add(at) = bytes.len() as u8;
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.block().add(value_at), bytes.len());
         }
-        self.set_access(stamp);
+        self.stamp(head, stamp);
         true
     }
 

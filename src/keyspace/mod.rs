@@ -213,10 +213,7 @@ impl Keyspace {
         let shard = self.cells[self.shard_of(key.hash)].lock.read();
         let found = shard.find(db, key, || self.now_ms());
         self.tally.count(found.is_some());
-        body(found.map(|entry| {
-            entry.set_access(self.clock.coarse_secs());
-            entry.view()
-        }))
+        body(found.map(|entry| entry.read(self.clock.coarse_secs())))
     }
 
     /// Puts a string by the short way of the commonest write, and answers the shard's guard where that is not to be

@@ -118,13 +118,9 @@ impl Tally {
 
     /// Starts both sums anew.
     pub fn reset(&self) {
-<<<<<<< HEAD
         for hit in [true, false] {
             self.base.counter(hit).store(self.total(hit), Relaxed);
         }
-=======
-        [true, false].into_iter().for_each(|hit| self.base.counter(hit).store(self.total(hit), Relaxed));
->>>>>>> c2362b9 (benches/versus: hot, redis, bytes, growth, expiry, empty and ordered, and criterion's benches of the hot commands)
     }
 }
 

@@ -64,6 +64,7 @@ pub fn get(view: Option<View<'_>>) -> Result<Option<Bytes>> {
 /// MGET: a key of another type counts as missing.
 pub fn mget(work: &Work<'_>, keys: &[Key<'_>]) -> Result<Vec<Option<Bytes>>> {
     let one = |key| Ok(work.view(key)?.and_then(|view| view.string().ok()).map(StrRef::to_bytes));
+    work.foresee(keys.iter());
     keys.iter().map(one).collect()
 }
 
@@ -195,6 +196,7 @@ fn persist(work: &mut Work<'_>, key: &Key<'_>) -> Result<()> {
 
 /// MSET.
 pub fn mset(work: &mut Work<'_>, pairs: &[(Key<'_>, &[u8])]) -> Result<()> {
+    work.foresee(pairs.iter().map(|(key, _)| key));
     for (key, value) in pairs {
         work.put_string(key, value, Expiry::Clear)?;
         work.touch(key, "set");

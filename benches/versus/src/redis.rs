@@ -338,18 +338,21 @@ pub fn main(args: &[String]) {
     table(&["command", "Redis us", "larder us", "times faster", "target", ""], &lines);
 }
 
-/// Our microseconds a call; arguments are made before.
+/// Our microseconds a call. Arguments are made a few hundred calls ahead, so that they are in the cache as a server's
+/// are that has just parsed them; making them is not counted, as parsing is not in what the server says.
 fn time(store: &Store, row: &Row, calls: &[Words]) -> f64 {
-    let calls: Vec<(Vec<Bytes>, i64)> = calls
-        .iter()
-        .map(|words| {
+    let mut spent = Duration::ZERO;
+    for batch in calls.chunks(500) {
+        let args = |words: &Words| {
             let int = words[1..].iter().find_map(|word| std::str::from_utf8(word).ok()?.parse().ok());
             (words.iter().map(|word| Bytes::from(&word[..])).collect(), int.unwrap_or(0))
-        })
-        .collect();
-    let began = Instant::now();
-    for (words, int) in &calls {
-        (row.run)(store, words, *int);
+        };
+        let batch: Vec<(Vec<Bytes>, i64)> = batch.iter().map(args).collect();
+        let began = Instant::now();
+        for (words, int) in &batch {
+            (row.run)(store, words, *int);
+        }
+        spent += began.elapsed();
     }
-    began.elapsed().as_nanos() as f64 / 1000.0 / calls.len() as f64
+    spent.as_nanos() as f64 / 1000.0 / calls.len() as f64
 }

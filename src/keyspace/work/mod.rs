@@ -15,7 +15,7 @@ use super::reaper::{self, Garbage};
 use super::shard::{Shard, Space};
 use super::undo::{Step, Undo};
 use super::watch::Flag;
-use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock};
+use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
 use crate::limits::{INLINE_MAX, Rules};
 use crate::rng::Rng;
 use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
@@ -337,7 +337,17 @@ impl<'s> Work<'s> {
     /// A key's value, looked at in place.
     #[inline]
     pub fn view(&self, key: &Key) -> Result<Option<View<'_>>> {
-        Ok(self.entry(key)?.map(Entry::view))
+        Ok(self.glance(key)?.map(|entry| entry.read(self.stamp())))
+    }
+
+    /// Touches the entries of several keys, so that the processor fetches them all at once: to be called before they
+    /// are used one after the other.
+    pub fn foresee<'k>(&self, keys: impl Iterator<Item = &'k Key<'k>>) {
+        for key in keys {
+            let space = self.shard(self.shard_of(key)).ok().and_then(|shard| shard.space(self.db));
+            let entry = space.and_then(|space| space.table.find(key.hash, |_| true));
+            std::hint::black_box(entry.map(Entry::form));
+        }
     }
 
     /// A key's string; WRONGTYPE if it holds something else.

@@ -7,6 +7,12 @@ impl Work<'_> {
     /// Puts a string under a key, whatever it held. Canonical integers are kept as such.
     #[inline]
     pub fn put_string(&mut self, key: &Key, bytes: &[u8], expiry: Expiry) -> Result<()> {
+        if self.undo.is_none() && !matches!(expiry, Expiry::At(_)) && !spells_int(bytes) {
+            let (index, db, stamp) = (self.shard_of(key), self.db, self.stamp());
+            if self.shard_mut(index)?.overwrite(db, key, bytes, stamp) {
+                return Ok(());
+            }
+        }
         self.put(key, string_payload(bytes), expiry)
     }
 
