@@ -605,6 +605,11 @@ impl Item for Entry {
         let address = self.0.as_ptr().addr();
         ((address >> 48 << 4) | (address & 0xF)) as u32
     }
+
+    #[inline]
+    fn fetch(&self) {
+        std::hint::black_box(self.head().load(Relaxed));
+    }
 }
 
 impl Drop for Entry {
