@@ -19,7 +19,9 @@ fn replay(target: &str, body: fn(&[u8])) {
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 10, "{target}: {} files", files.len());
-    for file in files {
+    // Under miri each command takes a thousand times as long: some of the files will do.
+    let step = if cfg!(miri) { 9 } else { 1 };
+    for file in files.into_iter().step_by(step) {
         println!("{}", file.display()); // seen when the body panics
         body(&fs::read(file).unwrap());
     }

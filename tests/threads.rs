@@ -2,13 +2,14 @@
 //! transactions while databases are exchanged under them; counters are raised by closures and by WATCH; keys come, go,
 //! expire, move and are flushed. Afterwards: sums, counts, indexes and memory are exact.
 //!
-//! `LARDER_THREADS_MS` sets for how long (2000 by default).
+//! `LARDER_STRESS_SECONDS` sets for how long (2 by default); a watchdog ends a run that hangs.
 
 #[path = "support/inside.rs"]
 mod inside;
 
 use larder::{CopyOptions, Error, Reply, Session, Store};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const ACCOUNTS: u64 = 64;
@@ -171,8 +172,21 @@ fn work(store: &Store, seed: u64, until: Instant, counted: &AtomicU64) {
 }
 
 fn time_to_run() -> Duration {
-    let set = std::env::var("LARDER_THREADS_MS").ok().and_then(|ms| ms.parse().ok());
-    Duration::from_millis(set.unwrap_or(2_000))
+    let set = std::env::var("LARDER_STRESS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs_f64(set.unwrap_or(2.0))
+}
+
+/// Ends the process if the threads hang: a deadlock would else only show as a test that never ends.
+fn watch(until: Instant) -> mpsc::Sender<()> {
+    let (alive, done) = mpsc::channel();
+    std::thread::spawn(move || {
+        let patience = until.saturating_duration_since(Instant::now()) + Duration::from_secs(120);
+        if done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("the threads hang");
+            std::process::abort();
+        }
+    });
+    alive
 }
 
 fn run(store: Store) {
@@ -180,6 +194,7 @@ fn run(store: Store) {
         store.set(account(n), START.to_string()).unwrap();
     }
     let (until, counted) = (Instant::now() + time_to_run(), AtomicU64::new(0));
+    let alive = watch(until);
     std::thread::scope(|scope| {
         for seed in 1..=8 {
             let (store, counted) = (&store, &counted);
@@ -187,9 +202,15 @@ fn run(store: Store) {
         }
     });
     audit(&mut store.session());
+    drop(alive);
     let sum: i64 = (0..4).filter_map(|n| amount(&store.db(COUNTERS), &format!("count:{n}")).unwrap()).sum();
     assert_eq!(sum as u64, counted.load(SeqCst));
     assert!(sum > 100, "the threads got nowhere");
+    let commands = store.keyspace().counts.commands.load(SeqCst);
+    println!(
+        "{sum} counted; {commands} commands beside the calls; {} keys at the end",
+        store.dbsize().unwrap()
+    );
     inside::check(&store);
     store.flushall().unwrap();
     inside::check(&store);

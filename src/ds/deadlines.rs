@@ -283,6 +283,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn what_is_due_leaves_in_order_and_no_earlier() {
         let mut index = Deadlines::new();
         (0..10_000).for_each(|n| index.insert(scatter(n) % 1000, n));
@@ -297,6 +298,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn many_equal_pairs_leave_one_by_one() {
         let mut index = Deadlines::new();
         (0..2_000).for_each(|_| index.insert(7, 7));
@@ -309,6 +311,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn twenty_bytes_hold_a_pair_in_any_order() {
         let orders: [fn(u64) -> u64; 3] = [|n| n, |n| u64::MAX - n, scatter];
         for order in orders {
@@ -339,6 +342,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(96))]
 
         #[test]
+        #[cfg_attr(miri, ignore = "long")]
         fn behaves_as_an_ordered_multiset(ops in ops()) {
             let (mut index, mut model) = (Deadlines::new(), BTreeMap::<Pair, usize>::new());
             for op in ops {

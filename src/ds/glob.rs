@@ -198,6 +198,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn many_stars_cost_no_more_than_text_times_pattern() {
         let (pattern, text) = (b"*a".repeat(1000), b"a".repeat(20_000));
         let refused = [&pattern[..], b"b"].concat();
@@ -239,12 +240,14 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "long")]
         fn the_loop_keeps_to_the_definition(pattern in "[ab*?\\[\\]^\\\\-]{0,9}", text in "[ab\\[\\]\\\\-]{1,8}") {
             let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
             prop_assert_eq!(matches(pattern, text), by_definition(pattern, text));
         }
 
         #[test]
+        #[cfg_attr(miri, ignore = "long")]
         fn a_match_begins_with_the_prefix(pattern: Vec<u8>, text: Vec<u8>, tail: Vec<u8>) {
             let Shape { prefix, rest } = shape(&pattern);
             if matches(&pattern, &text) {
@@ -259,6 +262,7 @@ mod tests {
         }
 
         #[test]
+        #[cfg_attr(miri, ignore = "long")]
         fn a_quoted_text_matches_itself_alone(text: Vec<u8>, other: Vec<u8>) {
             let pattern: Vec<u8> = text.iter().flat_map(|&byte| [b'\\', byte]).collect();
             prop_assert!(matches(&pattern, &text));
