@@ -8,6 +8,7 @@ use std::path::Path;
 use support::case::{self, File};
 use support::door::{self, InMulti};
 use support::embedded::{self, Embedded};
+use support::typed::TypedDoor;
 
 fn files() -> Vec<File> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
@@ -44,6 +45,14 @@ fn direct() {
 #[test]
 fn inside_multi() {
     door::run(&files(), &mut InMulti(Embedded::direct())).verdict("inside MULTI");
+}
+
+#[test]
+fn typed_methods() {
+    let mut door = TypedDoor::new();
+    door::run(&files(), &mut door).verdict("typed methods");
+    println!("typed methods: {} lines were calls", door.calls);
+    assert!(door.calls > 0);
 }
 
 #[test]

@@ -66,6 +66,14 @@ impl Embedded {
         }
     }
 
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
     pub fn replayed() -> Embedded {
         Embedded { replays: true, ..Embedded::direct() }
     }

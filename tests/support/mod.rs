@@ -9,3 +9,4 @@ pub mod generate;
 pub mod rng;
 pub mod rows;
 pub mod text;
+pub mod typed;

@@ -1,0 +1,618 @@
+//! Command lines as calls of the typed methods: the same transcripts and the same random commands go through the Rust
+//! face, where a line has a direct method there. A line that has none (an option the method takes otherwise, a number
+//! that is none) answers `None`.
+
+use super::case::Section;
+use super::door::Door;
+use super::embedded::Embedded;
+use larder::{
+    Bit, BitOp, BitUnit, Bytes, CopyOptions, Deadline, ExpireOptions, FieldExpire, FieldPersist,
+    GetExOptions, HGetExOptions, HSetExOptions, LPosOptions, Occurrences, Reply, Result, Scope, SetOptions,
+    Side, Store, Ttl,
+};
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+type Answer = Option<Result<Reply>>;
+
+/// Calls the method that a command line stands for.
+pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
+    let name = String::from_utf8(args.first()?.to_ascii_uppercase()).ok()?;
+    let words: Vec<&[u8]> = args[1..].iter().map(Vec::as_slice).collect();
+    let groups =
+        [strings, string_options, bitmaps, hashes, fields, lists, list_ends, sets, set_algebra, keys, times];
+    groups.into_iter().find_map(|group| group(store, &name, &words))
+}
+
+// ---- words
+
+fn int(word: &[u8]) -> Option<i64> {
+    let n: i64 = std::str::from_utf8(word).ok()?.parse().ok()?;
+    (n.to_string().as_bytes() == word).then_some(n)
+}
+
+fn uint(word: &[u8]) -> Option<u64> {
+    int(word)?.try_into().ok()
+}
+
+fn size(word: &[u8]) -> Option<usize> {
+    uint(word)?.try_into().ok()
+}
+
+/// A database; beyond, the text has errors of its own.
+fn database(word: &[u8]) -> Option<usize> {
+    size(word).filter(|db| *db < 1 << 31)
+}
+
+/// How many random fields; beyond, the text has errors of its own.
+fn draws(word: &[u8]) -> Option<i64> {
+    int(word).filter(|n| n.unsigned_abs() < 1 << 62)
+}
+
+fn seconds(word: &[u8]) -> Option<Duration> {
+    uint(word).filter(|n| *n > 0 && *n < 1 << 40).map(Duration::from_secs)
+}
+
+fn millis(word: &[u8]) -> Option<Duration> {
+    uint(word).filter(|n| *n > 0 && *n < 1 << 40).map(Duration::from_millis)
+}
+
+fn at(span: Duration) -> SystemTime {
+    UNIX_EPOCH + span
+}
+
+fn is(word: &[u8], token: &str) -> bool {
+    word.eq_ignore_ascii_case(token.as_bytes())
+}
+
+fn side(word: &[u8]) -> Option<Side> {
+    if is(word, "LEFT") { Some(Side::Left) } else { is(word, "RIGHT").then_some(Side::Right) }
+}
+
+fn pairs<'a>(words: &[&'a [u8]]) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+    let whole = !words.is_empty() && words.len() % 2 == 0;
+    whole.then(|| words.chunks(2).map(|pair| (pair[0], pair[1])).collect())
+}
+
+fn some<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
+    (!words.is_empty()).then_some(words)
+}
+
+/// Words behind their own number.
+fn counted<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
+    let [count, rest @ ..] = words else { return None };
+    some(rest).filter(|rest| size(count) == Some(rest.len()))
+}
+
+// ---- answers
+
+fn done(result: Result<()>) -> Answer {
+    Some(result.map(|()| Reply::OK))
+}
+
+fn yes(result: Result<bool>) -> Answer {
+    Some(result.map(|yes| Reply::Integer(yes.into())))
+}
+
+fn count<N: TryInto<i64>>(result: Result<N>) -> Answer {
+    Some(result.map(|n| Reply::Integer(n.try_into().unwrap_or(i64::MAX))))
+}
+
+fn one(bytes: Option<Bytes>) -> Reply {
+    bytes.map_or(Reply::Null, Reply::Bulk)
+}
+
+fn bulk(result: Result<Option<Bytes>>) -> Answer {
+    Some(result.map(one))
+}
+
+fn all(result: Result<Vec<Bytes>>) -> Answer {
+    Some(result.map(|items| Reply::Array(items.into_iter().map(Reply::Bulk).collect())))
+}
+
+fn each(result: Result<Vec<Option<Bytes>>>) -> Answer {
+    Some(result.map(|items| Reply::Array(items.into_iter().map(one).collect())))
+}
+
+fn flat(result: Result<Vec<(Bytes, Bytes)>>) -> Answer {
+    all(result.map(|pairs| pairs.into_iter().flat_map(|(a, b)| [a, b]).collect()))
+}
+
+fn float(result: Result<f64>) -> Answer {
+    let written = |f: f64| if f.fract() == 0.0 && f.abs() < 1e19 { format!("{f:.0}") } else { f.to_string() };
+    Some(result.map(|f| Reply::bulk(written(f))))
+}
+
+fn numbers<T>(result: Result<Vec<T>>, number: impl Fn(T) -> i64) -> Answer {
+    Some(
+        result
+            .map(|items| Reply::Array(items.into_iter().map(|item| Reply::Integer(number(item))).collect())),
+    )
+}
+
+// ---- strings
+
+fn strings<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("GET", [key]) => bulk(store.get(key)),
+        ("SET", [key, value]) => done(store.set(key, value)),
+        ("SETNX", [key, value]) => yes(store.setnx(key, value)),
+        ("GETSET", [key, value]) => bulk(store.getset(key, value)),
+        ("GETDEL", [key]) => bulk(store.getdel(key)),
+        ("SETEX", [key, after, value]) => done(store.setex(key, seconds(after)?, value)),
+        ("PSETEX", [key, after, value]) => done(store.psetex(key, millis(after)?, value)),
+        ("MGET", keys) => each(store.mget(some(keys)?)),
+        ("MSET", words) => done(store.mset(pairs(words)?)),
+        ("MSETNX", words) => yes(store.msetnx(pairs(words)?)),
+        ("APPEND", [key, value]) => count(store.append(key, value)),
+        ("STRLEN", [key]) => count(store.strlen(key)),
+        ("GETRANGE" | "SUBSTR", [key, from, to]) => {
+            Some(store.getrange(key, int(from)?..=int(to)?).map(Reply::Bulk))
+        }
+        ("SETRANGE", [key, offset, value]) => count(store.setrange(key, uint(offset)?, value)),
+        ("INCR", [key]) => count(store.incr(key)),
+        ("DECR", [key]) => count(store.decr(key)),
+        ("INCRBY", [key, by]) => count(store.incrby(key, int(by)?)),
+        ("DECRBY", [key, by]) => count(store.decrby(key, int(by)?)),
+        ("INCRBYFLOAT", [key, by]) => float(store.incrbyfloat(key, int(by)? as f64)),
+        ("LCS", [a, b]) => Some(store.lcs(a, b).map(Reply::Bulk)),
+        ("LCS", [a, b, len]) if is(len, "LEN") => count(store.lcs_len(a, b)),
+        _ => None,
+    }
+}
+
+fn string_options<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("SET", [key, value, options @ ..]) => {
+            let [options, get] = set_options(options)?;
+            let options = options?;
+            if get.is_some() {
+                return bulk(store.set_get(key, value, options));
+            }
+            Some(store.set_with(key, value, options).map(|put| if put { Reply::OK } else { Reply::Null }))
+        }
+        ("GETEX", [key]) => bulk(store.getex(key, GetExOptions::new())),
+        ("GETEX", [key, word]) if is(word, "PERSIST") => {
+            bulk(store.getex(key, GetExOptions::new().persist()))
+        }
+        ("GETEX", [key, word, n]) => {
+            let options = GetExOptions::new();
+            bulk(store.getex(
+                key,
+                match word.to_ascii_uppercase().as_slice() {
+                    b"EX" => options.ex(seconds(n)?),
+                    b"PX" => options.px(millis(n)?),
+                    b"EXAT" => options.exat(at(seconds(n)?)),
+                    b"PXAT" => options.pxat(at(millis(n)?)),
+                    _ => return None,
+                },
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// SET's options, and whether GET is among them.
+fn set_options(words: &[&[u8]]) -> Option<[Option<SetOptions>; 2]> {
+    let (mut options, mut get, mut life, mut only) = (SetOptions::new(), None, 0, 0);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let word = word.to_ascii_uppercase();
+        let mut next = || words.next().copied();
+        options = match word.as_slice() {
+            b"NX" => options.nx(),
+            b"XX" => options.xx(),
+            b"GET" => {
+                get = Some(options);
+                options
+            }
+            b"KEEPTTL" => options.keepttl(),
+            b"EX" => options.ex(seconds(next()?)?),
+            b"PX" => options.px(millis(next()?)?),
+            b"EXAT" => options.exat(at(seconds(next()?)?)),
+            b"PXAT" => options.pxat(at(millis(next()?)?)),
+            _ => return None,
+        };
+        only += usize::from(matches!(word.as_slice(), b"NX" | b"XX"));
+        life += usize::from(!matches!(word.as_slice(), b"NX" | b"XX" | b"GET"));
+    }
+    (life < 2 && only < 2).then_some([Some(options), get])
+}
+
+fn bitmaps<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    let bit = |word: &[u8]| if word == b"0" { Some(Bit::Zero) } else { (word == b"1").then_some(Bit::One) };
+    let unit = |word: &[u8]| {
+        if is(word, "BIT") { Some(BitUnit::Bit) } else { is(word, "BYTE").then_some(BitUnit::Byte) }
+    };
+    let place = |result: Result<Option<u64>>| count(result.map(|place| place.map_or(-1, |n| n as i64)));
+    match (name, words) {
+        ("GETBIT", [key, offset]) => yes(store.getbit(key, uint(offset)?)),
+        ("SETBIT", [key, offset, value]) => yes(store.setbit(key, uint(offset)?, bit(value)?)),
+        ("BITCOUNT", [key]) => count(store.bitcount(key)),
+        ("BITCOUNT", [key, from, to]) => {
+            count(store.bitcount_range(key, int(from)?..=int(to)?, BitUnit::Byte))
+        }
+        ("BITCOUNT", [key, from, to, word]) => {
+            count(store.bitcount_range(key, int(from)?..=int(to)?, unit(word)?))
+        }
+        ("BITPOS", [key, value]) => place(store.bitpos(key, bit(value)?)),
+        ("BITPOS", [key, value, from]) => {
+            place(store.bitpos_range(key, bit(value)?, int(from)?.., BitUnit::Byte))
+        }
+        ("BITPOS", [key, value, from, to]) => {
+            place(store.bitpos_range(key, bit(value)?, int(from)?..=int(to)?, BitUnit::Byte))
+        }
+        ("BITPOS", [key, value, from, to, word]) => {
+            place(store.bitpos_range(key, bit(value)?, int(from)?..=int(to)?, unit(word)?))
+        }
+        ("BITOP", [op, dest, sources @ ..]) => {
+            let op = match op.to_ascii_uppercase().as_slice() {
+                b"AND" => BitOp::And,
+                b"OR" => BitOp::Or,
+                b"XOR" => BitOp::Xor,
+                b"NOT" => BitOp::Not,
+                _ => return None,
+            };
+            count(store.bitop(op, dest, some(sources)?))
+        }
+        _ => None,
+    }
+}
+
+// ---- hashes
+
+fn hashes<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("HSET", [key, rest @ ..]) => count(store.hset(key, pairs(rest)?)),
+        ("HMSET", [key, rest @ ..]) => Some(store.hset(key, pairs(rest)?).map(|_| Reply::OK)),
+        ("HSETNX", [key, field, value]) => yes(store.hsetnx(key, field, value)),
+        ("HGET", [key, field]) => bulk(store.hget(key, field)),
+        ("HMGET", [key, fields @ ..]) => each(store.hmget(key, some(fields)?)),
+        ("HGETALL", [key]) => flat(store.hgetall(key)),
+        ("HKEYS", [key]) => all(store.hkeys(key)),
+        ("HVALS", [key]) => all(store.hvals(key)),
+        ("HLEN", [key]) => count(store.hlen(key)),
+        ("HEXISTS", [key, field]) => yes(store.hexists(key, field)),
+        ("HSTRLEN", [key, field]) => count(store.hstrlen(key, field)),
+        ("HDEL", [key, fields @ ..]) => count(store.hdel(key, some(fields)?)),
+        ("HINCRBY", [key, field, by]) => count(store.hincrby(key, field, int(by)?)),
+        ("HINCRBYFLOAT", [key, field, by]) => float(store.hincrbyfloat(key, field, int(by)? as f64)),
+        ("HRANDFIELD", [key]) => bulk(store.hrandfield(key)),
+        ("HRANDFIELD", [key, n]) => all(store.hrandfield_count(key, draws(n)?)),
+        ("HRANDFIELD", [key, n, word]) if is(word, "WITHVALUES") => {
+            flat(store.hrandfield_withvalues(key, draws(n)?))
+        }
+        _ => None,
+    }
+}
+
+fn fields<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    let outcome = |outcome| match outcome {
+        FieldExpire::Missing => -2,
+        FieldExpire::Refused => 0,
+        FieldExpire::Set => 1,
+        FieldExpire::Removed => 2,
+    };
+    let behind = |rest: &[&[u8]]| rest.iter().position(|word| is(word, "FIELDS"));
+    let (key, rest) = words.split_first()?;
+    let split = behind(rest)?;
+    let (options, fields) = (&rest[..split], &rest[split + 1..]);
+    match (name, options) {
+        ("HEXPIRE" | "HPEXPIRE", [after, conditions @ ..]) => {
+            let after = if name == "HEXPIRE" { seconds(after)? } else { millis(after)? };
+            let options = conditions_of(conditions)?;
+            numbers(store.hexpire_with(key, after, counted(fields)?, options), outcome)
+        }
+        ("HEXPIREAT" | "HPEXPIREAT", [when, conditions @ ..]) => {
+            let when = at(if name == "HEXPIREAT" { seconds(when)? } else { millis(when)? });
+            let options = conditions_of(conditions)?;
+            numbers(store.hexpire_at_with(key, when, counted(fields)?, options), outcome)
+        }
+        ("HPERSIST", []) => numbers(store.hpersist(key, counted(fields)?), |outcome| match outcome {
+            FieldPersist::Missing => -2,
+            FieldPersist::Persistent => -1,
+            FieldPersist::Persisted => 1,
+        }),
+        // Started seconds, where TTL takes the nearest.
+        ("HTTL", []) => numbers(store.httl(key, counted(fields)?), |left| match left {
+            Ttl::Expires(left) => left.as_millis().div_ceil(1000) as i64,
+            other => ttl(other, 1),
+        }),
+        ("HPTTL", []) => numbers(store.httl(key, counted(fields)?), |left| ttl(left, 1)),
+        ("HEXPIRETIME", []) => numbers(store.hexpiretime(key, counted(fields)?), |when| deadline(when, 1000)),
+        ("HPEXPIRETIME", []) => numbers(store.hexpiretime(key, counted(fields)?), |when| deadline(when, 1)),
+        ("HGETDEL", []) => each(store.hgetdel(key, counted(fields)?)),
+        ("HGETEX", []) => each(store.hgetex(key, counted(fields)?, HGetExOptions::new())),
+        ("HGETEX", [word]) if is(word, "PERSIST") => {
+            each(store.hgetex(key, counted(fields)?, HGetExOptions::new().persist()))
+        }
+        ("HGETEX", [word, n]) if is(word, "EX") => {
+            each(store.hgetex(key, counted(fields)?, HGetExOptions::new().ex(seconds(n)?)))
+        }
+        ("HSETEX", options) => {
+            let (count, fields) = fields.split_first()?;
+            let pairs = pairs(fields).filter(|pairs| size(count) == Some(pairs.len()))?;
+            let options = match options {
+                [] => HSetExOptions::new(),
+                [word] if is(word, "FNX") => HSetExOptions::new().fnx(),
+                [word] if is(word, "FXX") => HSetExOptions::new().fxx(),
+                [word] if is(word, "KEEPTTL") => HSetExOptions::new().keepttl(),
+                [word, n] if is(word, "EX") => HSetExOptions::new().ex(seconds(n)?),
+                _ => return None,
+            };
+            yes(store.hsetex(key, pairs, options))
+        }
+        _ => None,
+    }
+}
+
+// ---- lists
+
+fn lists<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    let place = |result: Result<Option<u64>>| count(result.map(|n| n.map_or(-1, |n| n as i64)));
+    match (name, words) {
+        ("LLEN", [key]) => count(store.llen(key)),
+        ("LRANGE", [key, from, to]) => all(store.lrange(key, int(from)?..=int(to)?)),
+        ("LTRIM", [key, from, to]) => done(store.ltrim(key, int(from)?..=int(to)?)),
+        ("LINDEX", [key, index]) => bulk(store.lindex(key, int(index)?)),
+        ("LSET", [key, index, element]) => done(store.lset(key, int(index)?, element)),
+        ("LINSERT", [key, word, pivot, element]) => {
+            let put = match () {
+                () if is(word, "BEFORE") => store.linsert_before(key, pivot, element),
+                () if is(word, "AFTER") => store.linsert_after(key, pivot, element),
+                () => return None,
+            };
+            // A missing list counts 0 in the command; the method says None to both.
+            match put {
+                Ok(None) => Some(store.llen(key).map(|len| Reply::Integer(if len == 0 { 0 } else { -1 }))),
+                put => place(put),
+            }
+        }
+        ("LREM", [key, n, element]) => {
+            let which = match int(n)? {
+                0 => Occurrences::All,
+                n @ 1.. => Occurrences::First(n as u64),
+                n => Occurrences::Last(n.unsigned_abs()),
+            };
+            count(store.lrem(key, which, element))
+        }
+        ("LPOS", [key, element]) => {
+            Some(store.lpos(key, element).map(|n| n.map_or(Reply::Null, |n| Reply::Integer(n as i64))))
+        }
+        ("LPOS", [key, element, word, n]) if is(word, "COUNT") => {
+            let options = match size(n)? {
+                0 => LPosOptions::new(),
+                n => LPosOptions::new().count(n),
+            };
+            numbers(store.lpos_with(key, element, options), |n| n as i64)
+        }
+        _ => None,
+    }
+}
+
+fn list_ends<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    let several = |result: Result<Vec<Bytes>>, n: usize| {
+        let none = |items: &Vec<Bytes>| items.is_empty() && n > 0;
+        match result {
+            Ok(items) if none(&items) => Some(Ok(Reply::NullArray)),
+            other => all(other),
+        }
+    };
+    match (name, words) {
+        ("LPUSH", [key, elements @ ..]) => count(store.lpush(key, some(elements)?)),
+        ("RPUSH", [key, elements @ ..]) => count(store.rpush(key, some(elements)?)),
+        ("LPUSHX", [key, elements @ ..]) => count(store.lpushx(key, some(elements)?)),
+        ("RPUSHX", [key, elements @ ..]) => count(store.rpushx(key, some(elements)?)),
+        ("LPOP", [key]) => bulk(store.lpop(key)),
+        ("RPOP", [key]) => bulk(store.rpop(key)),
+        ("LPOP", [key, n]) => several(store.lpop_count(key, size(n).filter(|n| *n > 0)?), 1),
+        ("RPOP", [key, n]) => several(store.rpop_count(key, size(n).filter(|n| *n > 0)?), 1),
+        ("LMOVE", [from, to, a, b]) => bulk(store.lmove(from, side(a)?, to, side(b)?)),
+        ("RPOPLPUSH", [from, to]) => bulk(store.rpoplpush(from, to)),
+        ("LMPOP", [keys @ .., end]) => {
+            let result = store.lmpop(counted(keys)?, side(end)?, 1);
+            Some(result.map(|found| match found {
+                Some((key, items)) => {
+                    let items = items.into_iter().map(Reply::Bulk).collect();
+                    Reply::Array(vec![Reply::Bulk(key), Reply::Array(items)])
+                }
+                None => Reply::NullArray,
+            }))
+        }
+        _ => None,
+    }
+}
+
+// ---- sets
+
+fn sets<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("SADD", [key, members @ ..]) => count(store.sadd(key, some(members)?)),
+        ("SREM", [key, members @ ..]) => count(store.srem(key, some(members)?)),
+        ("SISMEMBER", [key, member]) => yes(store.sismember(key, member)),
+        ("SMISMEMBER", [key, members @ ..]) => numbers(store.smismember(key, some(members)?), i64::from),
+        ("SCARD", [key]) => count(store.scard(key)),
+        ("SMEMBERS", [key]) => all(store.smembers(key)),
+        ("SPOP", [key]) => bulk(store.spop(key)),
+        ("SPOP", [key, n]) => all(store.spop_count(key, size(n)?)),
+        ("SRANDMEMBER", [key]) => bulk(store.srandmember(key)),
+        ("SRANDMEMBER", [key, n]) => match int(n)? {
+            n @ 0.. => all(store.srandmember_count(key, n as usize)),
+            n @ -10_000.. => all(store.srandmember_repeats(key, n.unsigned_abs())),
+            _ => None,
+        },
+        ("SMOVE", [from, to, member]) => yes(store.smove(from, to, member)),
+        _ => None,
+    }
+}
+
+fn set_algebra<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("SINTER", keys) => all(store.sinter(some(keys)?)),
+        ("SUNION", keys) => all(store.sunion(some(keys)?)),
+        ("SDIFF", keys) => all(store.sdiff(some(keys)?)),
+        ("SINTERSTORE", [target, keys @ ..]) => count(store.sinterstore(target, some(keys)?)),
+        ("SUNIONSTORE", [target, keys @ ..]) => count(store.sunionstore(target, some(keys)?)),
+        ("SDIFFSTORE", [target, keys @ ..]) => count(store.sdiffstore(target, some(keys)?)),
+        ("SINTERCARD", [keys @ .., word, limit]) if is(word, "LIMIT") => {
+            count(store.sintercard_limit(counted(keys)?, uint(limit)?))
+        }
+        ("SINTERCARD", keys) => count(store.sintercard(counted(keys)?)),
+        _ => None,
+    }
+}
+
+// ---- keys and their deadlines
+
+fn keys<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("DEL", keys) => count(store.del(some(keys)?)),
+        ("UNLINK", keys) => count(store.unlink(some(keys)?)),
+        ("EXISTS", keys) => count(store.exists(some(keys)?)),
+        ("TOUCH", keys) => count(store.touch(some(keys)?)),
+        ("TYPE", [key]) => Some(store.type_of(key).map(|kind| {
+            Reply::Simple(kind.map_or("none".into(), |kind| format!("{kind:?}").to_lowercase().into()))
+        })),
+        ("RENAME", [from, to]) => done(store.rename(from, to)),
+        ("RENAMENX", [from, to]) => yes(store.renamenx(from, to)),
+        ("COPY", [from, to]) => yes(store.copy(from, to)),
+        ("COPY", [from, to, word]) if is(word, "REPLACE") => {
+            yes(store.copy_with(from, to, CopyOptions::new().replace()))
+        }
+        ("COPY", [from, to, word, db]) if is(word, "DB") => {
+            yes(store.copy_with(from, to, CopyOptions::new().db(database(db)?)))
+        }
+        ("MOVE", [key, db]) => yes(store.move_to_db(key, database(db)?)),
+        ("OBJECT", [word, key]) if is(word, "ENCODING") => {
+            Some(store.object_encoding(key).map(|name| name.map_or(Reply::Null, |name| Reply::bulk(name))))
+        }
+        ("KEYS", [pattern]) => all(store.keys(pattern)),
+        ("DBSIZE", []) => count(store.dbsize()),
+        ("FLUSHDB", []) => done(store.flushdb()),
+        ("FLUSHALL", []) => done(store.flushall()),
+        ("SWAPDB", [a, b]) => done(store.swapdb(database(a)?, database(b)?)),
+        ("SORT" | "SORT_RO", [key]) => each(store.sort(key).run()),
+        ("SORT" | "SORT_RO", [key, word]) if is(word, "ALPHA") => each(store.sort(key).alpha().run()),
+        ("SORT", [key, word, to]) if is(word, "STORE") => count(store.sort(key).store(to)),
+        _ => None,
+    }
+}
+
+fn conditions_of(words: &[&[u8]]) -> Option<ExpireOptions> {
+    let options = ExpireOptions::new();
+    Some(match words {
+        [] => options,
+        [word] if is(word, "NX") => options.nx(),
+        [word] if is(word, "XX") => options.xx(),
+        [word] if is(word, "GT") => options.gt(),
+        [word] if is(word, "LT") => options.lt(),
+        _ => return None,
+    })
+}
+
+fn ttl(left: Ttl, unit: u128) -> i64 {
+    match left {
+        Ttl::Missing => -2,
+        Ttl::Persistent => -1,
+        // Whole units, to the nearest.
+        Ttl::Expires(left) => ((left.as_millis() + unit / 2) / unit) as i64,
+    }
+}
+
+fn deadline(when: Deadline, unit: u128) -> i64 {
+    match when {
+        Deadline::Missing => -2,
+        Deadline::Persistent => -1,
+        Deadline::At(when) => {
+            let since = when.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            ((since + unit / 2) / unit) as i64
+        }
+    }
+}
+
+fn times<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("EXPIRE", [key, after, rest @ ..]) => {
+            yes(store.expire_with(key, seconds(after)?, conditions_of(rest)?))
+        }
+        ("PEXPIRE", [key, after, rest @ ..]) => {
+            yes(store.expire_with(key, millis(after)?, conditions_of(rest)?))
+        }
+        ("EXPIREAT", [key, when, rest @ ..]) => {
+            yes(store.expire_at_with(key, at(seconds(when)?), conditions_of(rest)?))
+        }
+        ("PEXPIREAT", [key, when, rest @ ..]) => {
+            yes(store.expire_at_with(key, at(millis(when)?), conditions_of(rest)?))
+        }
+        ("PERSIST", [key]) => yes(store.persist(key)),
+        ("TTL", [key]) => count(store.ttl(key).map(|left| ttl(left, 1000))),
+        ("PTTL", [key]) => count(store.ttl(key).map(|left| ttl(left, 1))),
+        ("EXPIRETIME", [key]) => count(store.expiretime(key).map(|when| deadline(when, 1000))),
+        ("PEXPIRETIME", [key]) => count(store.expiretime(key).map(|when| deadline(when, 1))),
+        _ => None,
+    }
+}
+
+// ---- the door
+
+/// Transcripts through the typed methods; a line that has none goes the direct way.
+pub struct TypedDoor {
+    inner: Embedded,
+    /// The database of each session.
+    databases: HashMap<String, usize>,
+    version: (u8, u8),
+    /// How many lines were calls.
+    pub calls: usize,
+}
+
+impl TypedDoor {
+    pub fn new() -> TypedDoor {
+        TypedDoor { inner: Embedded::direct(), databases: HashMap::new(), version: (7, 0), calls: 0 }
+    }
+
+    /// Whether the profile knows the command.
+    fn knows(&self, name: &[u8]) -> bool {
+        let row = larder::rows().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name));
+        row.is_some_and(|row| (row.since.0, row.since.1) <= self.version)
+    }
+}
+
+impl Door for TypedDoor {
+    fn refuses(&self, section: &Section) -> Option<&'static str> {
+        let state = ["MULTI", "WATCH", "RESET"];
+        let own = |word: &[u8]| state.iter().any(|s| word.eq_ignore_ascii_case(s.as_bytes()));
+        if section.resp3 {
+            Some("methods answer no RESP3 kinds")
+        } else if section.steps().any(|step| own(&step.args[0])) {
+            Some("it is about a session's state")
+        } else {
+            self.inner.refuses(section)
+        }
+    }
+
+    fn begin(&mut self, section: &Section) -> std::result::Result<(), String> {
+        self.databases.clear();
+        self.inner.begin(section)?;
+        self.version = self.inner.profile().version();
+        Ok(())
+    }
+
+    fn run(&mut self, session: &str, args: &[Vec<u8>]) -> Reply {
+        let db = self.databases.get(session).copied().unwrap_or(0);
+        if self.knows(&args[0])
+            && let Some(answer) = call(&self.inner.store().db(db), args)
+        {
+            self.calls += 1;
+            return answer.unwrap_or_else(Reply::Error);
+        }
+        let reply = self.inner.run(session, args);
+        if is(&args[0], "SELECT") && reply == Reply::OK {
+            self.databases.insert(session.to_string(), size(&args[1]).unwrap_or(0));
+        }
+        reply
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.inner.advance(by);
+    }
+}
