@@ -118,6 +118,9 @@ fn bitpos(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     if is_decided(work, args)? {
         return Ok(Reply::Integer(if bit { -1 } else { 0 }));
     }
+    if args.len() > 6 {
+        return Err(Error::Syntax);
+    }
     let start = if args.len() > 3 { args.int(3)? } else { 0 };
     let unit = if args.len() > 5 { unit(args, 5)? } else { BitUnit::Byte };
     let end = if args.len() > 4 { Some(args.int(4)?) } else { None };
