@@ -288,13 +288,15 @@ mod tests {
 
     #[test]
     fn the_count_may_grow_and_shrink_by_a_byte() {
+        // From 128 on the count takes a second byte.
+        const MOST: usize = if cfg!(miri) { 130 } else { 200 };
         let mut list = Packed::new();
-        for i in 0..200 {
+        for i in 0..MOST {
             let past = list.insert(list.as_ref().head(), format!("{i}").as_bytes());
             assert_eq!(list.as_ref().iter_from(past).count(), i);
             assert!(PackedRef::check(list.as_bytes()));
         }
-        for i in (0..200).rev() {
+        for i in (0..MOST).rev() {
             let at = list.remove(list.as_ref().head(), 1);
             assert_eq!((at, list.len()), (list.as_ref().head(), i));
             assert!(PackedRef::check(list.as_bytes()));

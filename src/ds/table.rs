@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_new_table_owns_nothing_and_an_emptied_one_neither() {
-        const MANY: u32 = if cfg!(miri) { 5_000 } else { 20_000 };
+        const MANY: u32 = if cfg!(miri) { 3_700 } else { 20_000 };
         let mut table = Table::new();
         assert_eq!((table.mem(), table.scan(0, 10, |_: &Entry| panic!())), (0, 0));
         (0..MANY).for_each(|id| add(&mut table, id));
