@@ -64,7 +64,7 @@ const LOADS: &[Load] = &[
     Load {
         what: "a string of 10 MB",
         count: 10,
-        fill: |s, _| drop(s.append("k", vec![b'x'; 1 << 20]).unwrap()),
+        fill: |s, _| _ = s.append("k", vec![b'x'; 1 << 20]).unwrap(),
     },
     Load { what: "keys with a TTL", count: 50_000, fill: |s, n| s.setex(key(n), HOUR, "abc").unwrap() },
     Load { what: "hashes of 5", count: 20_000, fill: |s, n| hash(s, &key(n), 0..5) },
@@ -85,17 +85,17 @@ const LOADS: &[Load] = &[
     Load {
         what: "one list of long elements",
         count: 2_000,
-        fill: |s, _| drop(s.rpush("k", [[b'x'; 3000]]).unwrap()),
+        fill: |s, _| _ = s.rpush("k", [[b'x'; 3000]]).unwrap(),
     },
     Load {
         what: "integer sets of 10",
         count: 20_000,
-        fill: |s, n| drop(s.sadd(key(n), digits(n..n + 10)).unwrap()),
+        fill: |s, n| _ = s.sadd(key(n), digits(n..n + 10)).unwrap(),
     },
     Load {
         what: "integer sets of 500",
         count: 2_000,
-        fill: |s, n| drop(s.sadd(key(n), digits(n..n + 500)).unwrap()),
+        fill: |s, n| _ = s.sadd(key(n), digits(n..n + 500)).unwrap(),
     },
     Load { what: "sets of 10, packed", count: 20_000, fill: |s, n| set(s, &key(n), 0..10) },
     Load { what: "sets of 300, tables", count: 400, fill: |s, n| set(s, &key(n), 0..300) },
@@ -103,7 +103,7 @@ const LOADS: &[Load] = &[
     Load {
         what: "one set of 200k integers",
         count: 200_000,
-        fill: |s, n| drop(s.sadd("k", digits(n..n + 1)).unwrap()),
+        fill: |s, n| _ = s.sadd("k", digits(n..n + 1)).unwrap(),
     },
 ];
 
@@ -145,7 +145,7 @@ fn weigh(load: &Load) -> (usize, usize, usize) {
     let (told, real) = (store.memory_used() - used, HELD.load(Relaxed) - held);
     assert_eq!(store.memory_used(), store.keyspace().memory_recount());
     store.del(["k"]).unwrap();
-    (0..load.count).for_each(|n| drop(store.del([key(n)]).unwrap()));
+    (0..load.count).for_each(|n| _ = store.del([key(n)]).unwrap());
     assert_eq!((store.dbsize().unwrap(), store.memory_used()), (0, 0), "{}", load.what);
     (told, real, HELD.load(Relaxed).saturating_sub(held))
 }

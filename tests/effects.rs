@@ -37,7 +37,7 @@ struct Mode {
 impl Mode {
     fn of(seed: u64) -> Mode {
         let profiles = [Profile::V7_0, Profile::V7_2, Profile::V7_4, Profile::V8_0];
-        Mode { profile: profiles[(seed % 4) as usize], small: seed / 4 % 2 == 0 }
+        Mode { profile: profiles[(seed % 4) as usize], small: (seed / 4).is_multiple_of(2) }
     }
 
     fn store(self, clock: &Clock) -> Store {
