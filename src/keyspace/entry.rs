@@ -19,7 +19,7 @@
 //! A lookup in a loop costs its cache misses divided by how many of them the processor keeps under way, and that is set by
 //! how many *instructions* lie between them. So the usual entry (a key under 31 bytes, a string under 255) is read by
 //! short ways of its own: where its key stands follows from the head alone, and where its value stands from one byte
-//! more; whatever is longer goes through [`Shape`], which knows everything.
+//! more; whatever is longer goes through `Shape`, which knows everything.
 //!
 //! The access stamp is the one thing readers write under a shared lock, hence the atomic head.
 //!

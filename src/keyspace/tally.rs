@@ -2,7 +2,7 @@
 //!
 //! The textbook's counter is an atomic that all threads raise: one more locked instruction in a lookup that has two (the
 //! shard's lock), 30 ns of about 130 on the machine it was measured on, and a cache line that all readers fight for.
-//! Here each thread leases a number, and every store has a stripe of its own for each of the first [`STRIPES`] numbers.
+//! Here each thread leases a number, and every store has a stripe of its own for each of the first `STRIPES` numbers.
 //! Only the lessee writes a stripe, so raising it is a load and a store; the sum over the stripes is exact as soon as the
 //! threads that counted have been synchronised with. Threads beyond those share one stripe and raise it the usual way.
 

@@ -70,7 +70,7 @@ fn side(word: &[u8]) -> Option<Side> {
 }
 
 fn pairs<'a>(words: &[&'a [u8]]) -> Option<Vec<(&'a [u8], &'a [u8])>> {
-    let whole = !words.is_empty() && words.len() % 2 == 0;
+    let whole = !words.is_empty() && words.len().is_multiple_of(2);
     whole.then(|| words.chunks(2).map(|pair| (pair[0], pair[1])).collect())
 }
 
@@ -484,7 +484,7 @@ fn keys<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
         }
         ("MOVE", [key, db]) => yes(store.move_to_db(key, database(db)?)),
         ("OBJECT", [word, key]) if is(word, "ENCODING") => {
-            Some(store.object_encoding(key).map(|name| name.map_or(Reply::Null, |name| Reply::bulk(name))))
+            Some(store.object_encoding(key).map(|name| name.map_or(Reply::Null, Reply::bulk)))
         }
         ("KEYS", [pattern]) => all(store.keys(pattern)),
         ("DBSIZE", []) => count(store.dbsize()),
