@@ -75,6 +75,12 @@ pub struct Bare {
     hasher: RandomState,
 }
 
+impl Default for Bare {
+    fn default() -> Self {
+        Bare::new()
+    }
+}
+
 impl Bare {
     pub fn new() -> Bare {
         let shards = (0..64).map(|_| Shard(RwLock::new(HashTable::new()))).collect();

@@ -62,15 +62,17 @@ impl Engine for Bare {
     }
 }
 
+type StdShard = RwLock<HashMap<Box<[u8]>, Box<[u8]>, ahash::RandomState>>;
+
 /// std's map in 64 shards under parking_lot's locks.
 pub struct Std {
-    shards: Vec<RwLock<HashMap<Box<[u8]>, Box<[u8]>, ahash::RandomState>>>,
+    shards: Vec<StdShard>,
     hasher: ahash::RandomState,
 }
 
 impl Std {
     #[inline]
-    fn shard(&self, key: &Key) -> &RwLock<HashMap<Box<[u8]>, Box<[u8]>, ahash::RandomState>> {
+    fn shard(&self, key: &Key) -> &StdShard {
         &self.shards[(self.hasher.hash_one(key) >> 58) as usize]
     }
 }

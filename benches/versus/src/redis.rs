@@ -171,7 +171,7 @@ const ROWS: [Row; 19] = [
         name: "SCAN COUNT 100",
         target: 3.0,
         calls: 5_000,
-        words: |r, _| words(&[b"SCAN", (r.next() >> 45).to_string().as_bytes(), b"COUNT", b"100"]),
+        words: |r, _| words(&[b"SCAN", (r.draw() >> 45).to_string().as_bytes(), b"COUNT", b"100"]),
         run: |s, w, _| drop(black_box(s.execute(w))),
     },
     Row {
