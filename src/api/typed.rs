@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// How values become bytes and come back. [`Bincode`] is the default; [`Json`] and [`MessagePack`] are there behind
+/// How values become bytes and come back. [`Bincode`] is the default; `Json` and `MessagePack` are there behind
 /// their features; a program can bring its own.
 ///
 /// ```
