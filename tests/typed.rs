@@ -133,3 +133,20 @@ fn fields_that_do_not_decode_or_are_no_fields() {
     assert_eq!(store.hset_typed("k", "f", &1u8), Err(Error::WrongType));
     assert_eq!(store.get_typed::<u8>("h"), Err(Error::WrongType));
 }
+
+/// bincode makes room by the length written before a string, ahead of the string's bytes: damaged ones ended the
+/// process by asking for more memory than there is. Each of these claims 2^62 bytes or elements, and has none.
+#[test]
+fn a_damaged_length_asks_for_no_memory() {
+    let claim = [&[0xfd_u8][..], &(1_u64 << 62).to_le_bytes()].concat();
+    let store = Store::new();
+    store.set("k", &claim).unwrap();
+    let refused = |found: larder::Result<bool>| assert!(matches!(found, Err(Error::Decode(_))), "{found:?}");
+    refused(store.get_typed::<String>("k").map(|found| found.is_some()));
+    refused(store.get_typed::<User>("k").map(|found| found.is_some()));
+    refused(store.get_typed::<Vec<String>>("k").map(|found| found.is_some()));
+    refused(store.get_typed::<Vec<u64>>("k").map(|found| found.is_some()));
+    refused(store.get_typed::<BTreeMap<String, u8>>("k").map(|found| found.is_some()));
+    store.set("k", [&[2][..], &claim].concat()).unwrap();
+    refused(store.get_typed::<Role>("k").map(|found| found.is_some()));
+}

@@ -6,6 +6,8 @@
 mod bitmap;
 mod builder;
 mod expire;
+#[cfg(feature = "typed")]
+mod frugal;
 mod generic;
 mod hash;
 mod hash_ttl;

@@ -3,10 +3,12 @@
 //! A value is encoded before the store is locked and decoded after it is released (inside a transaction its own locks
 //! are held, of course), so a type's own serialization code never runs under a lock of the store.
 
+use super::frugal::Frugal;
 use super::{Scope, SetOptions, Store};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
 
 /// How values become bytes and come back. [`Bincode`] is the default; `Json` and `MessagePack` are there behind
 /// their features; a program can bring its own.
@@ -50,7 +52,8 @@ impl Codec for Bincode {
     }
 
     fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
-        let decoded = bincode::serde::decode_from_slice(bytes, bincode::config::standard());
+        let as_type = Frugal(PhantomData::<T>);
+        let decoded = bincode::serde::seed_decode_from_slice(as_type, bytes, bincode::config::standard());
         let (value, used) = decoded.map_err(not_decoded::<T>)?;
         match bytes.len() - used {
             0 => Ok(value),
