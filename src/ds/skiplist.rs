@@ -34,17 +34,22 @@
 //! first `len` of each are initialised; a member's bytes are read only while its entry is in the list.
 use super::size_class;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::iter::Zip;
 use std::marker::PhantomData;
 use std::ops::Range as Ranks;
 use std::ptr::{self, NonNull};
+use std::slice;
 
 /// Entries in a leaf at most, and in a node of an index level.
 const LEAF_MAX: usize = 128;
 const INDEX_MAX: usize = 64;
-/// A block's room is a multiple of this.
-const STEP: usize = 16;
+/// The room of the least block; a larger one's is a multiple of [`STEP`].
+const LEAST: usize = BLOCK;
+const STEP: usize = 2 * BLOCK;
+/// A search counts by so many scores.
+const BLOCK: usize = 16;
 /// A block with this much unused room is exchanged for a smaller one.
-const SLACK: usize = 3 * STEP;
+const SLACK: usize = 48;
 /// Levels at most: with sixteen entries to an index node (and more to a leaf) enough for any memory.
 const LEVELS: usize = 16;
 
@@ -60,7 +65,7 @@ const fn most(level: usize) -> usize {
 
 /// The room a block is given for so many entries.
 const fn room_for(entries: usize) -> usize {
-    entries.next_multiple_of(STEP)
+    if entries <= LEAST { LEAST } else { entries.next_multiple_of(STEP) }
 }
 
 // ---- Nodes: blocks of columns ----
@@ -125,7 +130,9 @@ impl<M> Node<M> {
         };
         // SAFETY: the block is fresh, aligned, and large enough for a head.
         unsafe { block.write(head) };
-        Node(block)
+        let mut node = Node(block);
+        node.pad(0, room);
+        node
     }
 
     /// # Safety
@@ -175,9 +182,20 @@ impl<M> Node<M> {
         self.head().level as usize
     }
 
+    /// Sets how many entries there are; new ones are the caller's to write.
     fn set_len(&mut self, len: usize) {
         debug_assert!(len <= self.room());
+        self.pad(len, self.len());
         self.head_mut().len = len as u16;
+    }
+
+    /// Fills scores which are no entry's with what is before nothing, so that a search need not ask where they begin.
+    fn pad(&mut self, from: usize, to: usize) {
+        assert!(to <= self.room());
+        for at in from..to {
+            // SAFETY: the scores have room for entry `at`.
+            unsafe { self.column::<f64>(HEAD).wrapping_add(at).write(f64::NAN) };
+        }
     }
 
     #[inline]
@@ -188,12 +206,30 @@ impl<M> Node<M> {
     #[inline]
     fn slice<T>(&self, at: usize) -> &[T] {
         // SAFETY: `at` is where a column of `T` begins (the four callers below), and its first `len` entries are initialised.
-        unsafe { std::slice::from_raw_parts(self.column(at), self.len()) }
+        unsafe { slice::from_raw_parts(self.column(at), self.len()) }
     }
 
     #[inline]
     fn scores(&self) -> &[f64] {
         self.slice(HEAD)
+    }
+
+    /// How many scores `before` holds for: the first ones and no other; it does not hold for what is not a number.
+    ///
+    /// The last scores of all blocks of sixteen tell the block, and a count in it tells the rest: two rounds of loads that
+    /// do not wait for each other, and no branch, where a search by halves has a chain of seven.
+    #[inline]
+    fn before(&self, before: impl Fn(f64) -> bool) -> usize {
+        // SAFETY: all the room for scores is initialised, by entries or by `pad`, and is a multiple of sixteen.
+        let scores = unsafe { slice::from_raw_parts(self.column::<[f64; BLOCK]>(HEAD), self.room() / BLOCK) };
+        let last = scores.len() - 1;
+        let passed = |i: usize| usize::from(before(scores[i.min(last)][BLOCK - 1]));
+        let passed = match self.level() {
+            0 => (0..LEAF_MAX / BLOCK - 1).map(passed).sum::<usize>(),
+            _ => (0..INDEX_MAX / BLOCK - 1).map(passed).sum(),
+        };
+        let block = passed.min(last);
+        block * BLOCK + scores[block].iter().map(|score| usize::from(before(*score))).sum::<usize>()
     }
 
     #[inline]
@@ -306,8 +342,8 @@ impl<M: Handle> Node<M> {
     /// Where the entry stands, or else before which entry it would.
     #[inline]
     fn find(&self, score: f64, member: &[u8]) -> Result<usize, usize> {
+        let from = self.before(|s| s < score);
         let scores = self.scores();
-        let from = scores.partition_point(|s| *s < score);
         if scores.get(from).is_none_or(|s| *s != score) {
             return Err(from);
         }
@@ -341,7 +377,29 @@ struct Step<M> {
 }
 
 /// A place on each level from the leaf (0) up to the top; what is above that means nothing.
-type Path<M> = [Step<M>; LEVELS];
+struct Path<M>([Step<M>; LEVELS]);
+
+impl<M: Handle> Path<M> {
+    #[inline]
+    fn new(top: Node<M>) -> Self {
+        Path([Step { node: top, at: 0 }; LEVELS])
+    }
+
+    /// Goes from the top to an entry or to its place, and answers whether it is there.
+    #[inline]
+    fn descend(&mut self, score: f64, member: &[u8]) -> bool {
+        let mut node = self.0[0].node;
+        for level in (1..=node.level()).rev() {
+            let slot = node.slot(score, member);
+            self.0[level] = Step { node, at: slot };
+            node = node.children()[slot];
+            node.fetch();
+        }
+        let found = node.find(score, member);
+        self.0[0] = Step { node, at: found.unwrap_or_else(|at| at) };
+        found.is_ok()
+    }
+}
 
 /// Entries in order of score and member, by rank too. See the essay above.
 pub struct SkipList<M> {
@@ -489,21 +547,22 @@ impl<M: Handle> SkipList<M> {
         self.len += 1;
         let entry = Entry { score, member, below: None };
         let Some(top) = self.top else {
-            let mut leaf = self.add_node(0, STEP);
+            let mut leaf = self.add_node(0, LEAST);
             leaf.insert(0, entry);
             self.top = Some(leaf);
             return;
         };
-        let (mut path, _) = descend(top, score, member.bytes());
+        let mut path = Path::new(top);
+        path.descend(score, member.bytes());
         self.count(&path, |span| span + 1);
         self.put(&mut path, 0, entry);
     }
 
     /// Takes out an entry and answers its member.
     pub fn remove(&mut self, score: f64, member: &[u8]) -> Option<M> {
-        let (mut path, found) = descend(self.top?, score, member);
-        found.then(|| {
-            let Step { node, at } = path[0];
+        let mut path = Path::new(self.top?);
+        path.descend(score, member).then(|| {
+            let Step { node, at } = path.0[0];
             let taken = node.members()[at];
             self.take_entries(&mut path, 1);
             taken
@@ -514,11 +573,11 @@ impl<M: Handle> SkipList<M> {
     pub fn rescore(&mut self, old: f64, new: f64, member: M) {
         debug_assert!(!new.is_nan());
         let Some(top) = self.top else { return };
-        let (mut path, found) = descend(top, old, member.bytes());
-        if !found {
+        let mut path = Path::new(top);
+        if !path.descend(old, member.bytes()) {
             return;
         }
-        let Step { mut node, at } = path[0];
+        let Step { mut node, at } = path.0[0];
         let to = node.find(new, member.bytes()).unwrap_or_else(|i| i);
         if !within(&node, to, new, member.bytes()) {
             self.take_entries(&mut path, 1);
@@ -552,7 +611,7 @@ impl<M: Handle> SkipList<M> {
 
     /// The entry of this rank.
     pub fn get(&self, rank: usize) -> Option<(f64, M)> {
-        let Step { node, at } = *self.locate(rank)?.first()?;
+        let Step { node, at } = self.locate(rank, |_, _| {})?;
         Some(node.entry(at))
     }
 
@@ -572,9 +631,9 @@ impl<M: Handle> SkipList<M> {
     /// How many entries have a lower score, or if `inclusive` no higher one.
     pub fn score_point(&self, score: f64, inclusive: bool) -> usize {
         if inclusive {
-            self.point(|node| node.scores().partition_point(|s| *s <= score))
+            self.point(|node| node.before(|s| s <= score))
         } else {
-            self.point(|node| node.scores().partition_point(|s| *s < score))
+            self.point(|node| node.before(|s| s < score))
         }
     }
 
@@ -603,8 +662,10 @@ impl<M: Handle> SkipList<M> {
     pub fn remove_range(&mut self, ranks: Ranks<usize>, mut taken: impl FnMut(f64, M)) {
         let mut rest = ranks.end.min(self.len).saturating_sub(ranks.start);
         while rest > 0 {
-            let Some(mut path) = self.locate(ranks.start) else { return };
-            let Step { node, at } = path[0];
+            let Some(mut path) = self.top.map(Path::new) else { return };
+            let place = self.locate(ranks.start, |level, step| path.0[level] = step);
+            let Some(Step { node, at }) = place else { return };
+            path.0[0] = Step { node, at };
             let n = rest.min(node.len() - at);
             let (scores, members) = (&node.scores()[at..at + n], &node.members()[at..at + n]);
             scores.iter().zip(members).for_each(|(score, member)| taken(*score, *member));
@@ -613,25 +674,23 @@ impl<M: Handle> SkipList<M> {
         }
     }
 
-    /// The path to the entry of this rank.
+    /// The place of the entry of this rank, which exists; `passed` is told of those above it.
     #[inline]
-    fn locate(&self, mut rank: usize) -> Option<Path<M>> {
+    fn locate(&self, mut rank: usize, mut passed: impl FnMut(usize, Step<M>)) -> Option<Step<M>> {
         let mut node = self.top.filter(|_| rank < self.len)?;
-        let mut path = [Step { node, at: 0 }; LEVELS];
         for level in (1..=node.level()).rev() {
-            let mut slot = 0;
+            let mut at = 0;
             for span in node.spans() {
                 if rank < *span {
                     break;
                 }
                 rank -= span;
-                slot += 1;
+                at += 1;
             }
-            path[level] = Step { node, at: slot };
-            node = node.children()[slot];
+            passed(level, Step { node, at });
+            node = node.children()[at];
         }
-        path[0] = Step { node, at: rank };
-        Some(path)
+        Some(Step { node, at: rank })
     }
 
     // ---- Changes along a path ----
@@ -643,15 +702,15 @@ impl<M: Handle> SkipList<M> {
     /// Changes the span at each step above the leaf.
     #[inline]
     fn count(&self, path: &Path<M>, change: impl Fn(usize) -> usize) {
-        for Step { mut node, at } in path[1..=self.top_level()].iter().copied() {
+        for Step { mut node, at } in path.0[1..=self.top_level()].iter().copied() {
             node.set_span(at, change(node.spans()[at]));
         }
     }
 
     /// Makes the separators above the path's node on `level` its first entry again.
     fn renew_separators(&self, path: &Path<M>, level: usize) {
-        let (score, member) = path[level].node.entry(0);
-        for Step { mut node, at } in path[level + 1..=self.top_level()].iter().copied() {
+        let (score, member) = path.0[level].node.entry(0);
+        for Step { mut node, at } in path.0[level + 1..=self.top_level()].iter().copied() {
             node.set_key(at, score, member);
             if at > 0 {
                 break;
@@ -662,14 +721,14 @@ impl<M: Handle> SkipList<M> {
     /// Puts an entry at the path's place on `level`; the spans above count it already.
     #[inline]
     fn put(&mut self, path: &mut Path<M>, level: usize, entry: Entry<M>) {
-        let Step { node, at } = path[level];
+        let Step { node, at } = path.0[level];
         if node.len() == most(level) {
             return self.split(path, level, entry);
         }
         if node.len() == node.room() {
             self.resize(path, level, node.len() + 1);
         }
-        path[level].node.insert(at, entry);
+        path.0[level].node.insert(at, entry);
         if at == 0 {
             self.renew_separators(path, level);
         }
@@ -678,7 +737,7 @@ impl<M: Handle> SkipList<M> {
     /// Puts an entry into a full node, which becomes two.
     #[inline(never)]
     fn split(&mut self, path: &mut Path<M>, level: usize, entry: Entry<M>) {
-        let Step { mut node, at } = path[level];
+        let Step { mut node, at } = path.0[level];
         let (len, ends) = (node.len(), (node.head().prev, node.head().next));
         let cut = match (at, ends) {
             (0, (None, _)) => 0,
@@ -704,7 +763,7 @@ impl<M: Handle> SkipList<M> {
         }
         self.fit(path, level);
         let separator = Self::separator(&right);
-        let above = &mut path[level + 1];
+        let above = &mut path.0[level + 1];
         let span = above.node.spans()[above.at] - right.total();
         above.node.set_span(above.at, span);
         above.at += 1;
@@ -713,12 +772,12 @@ impl<M: Handle> SkipList<M> {
 
     /// Puts a level above the top one; the one node there counts the path's node on `level` and its new neighbour.
     fn raise(&mut self, path: &mut Path<M>, level: usize) {
-        let node = path[level].node;
-        let mut top = self.add_node(level + 1, STEP);
+        let node = path.0[level].node;
+        let mut top = self.add_node(level + 1, LEAST);
         let mut entry = Self::separator(&node);
         entry.below = Some((node, self.len));
         top.insert(0, entry);
-        path[level + 1] = Step { node: top, at: 0 };
+        path.0[level + 1] = Step { node: top, at: 0 };
         self.top = Some(top);
     }
 
@@ -731,7 +790,7 @@ impl<M: Handle> SkipList<M> {
 
     /// Takes out `n` entries from the path's place on `level` on; the spans above know already.
     fn take(&mut self, path: &mut Path<M>, level: usize, n: usize) {
-        let Step { node, at } = &mut path[level];
+        let Step { node, at } = &mut path.0[level];
         node.close(*at, n);
         let (len, first) = (node.len(), *at == 0);
         if len == 0 {
@@ -752,7 +811,7 @@ impl<M: Handle> SkipList<M> {
 
     /// Frees the path's node on `level` and takes out its entry above.
     fn leave(&mut self, path: &mut Path<M>, level: usize) {
-        let (node, last) = (path[level].node, level == self.top_level());
+        let (node, last) = (path.0[level].node, level == self.top_level());
         link(node.head().prev, node.head().next);
         self.free_node(node);
         if last {
@@ -774,7 +833,7 @@ impl<M: Handle> SkipList<M> {
     /// it.
     #[inline(never)]
     fn join(&mut self, path: &mut Path<M>, level: usize) {
-        let mut above = path[level + 1];
+        let mut above = path.0[level + 1];
         if above.node.len() < 2 {
             return;
         }
@@ -788,7 +847,7 @@ impl<M: Handle> SkipList<M> {
             above.node.set_span(slot, above.node.spans()[slot] + above.node.spans()[slot + 1]);
             link(Some(left), right.head().next);
             self.free_node(right);
-            path[level + 1].at = slot + 1;
+            path.0[level + 1].at = slot + 1;
             return self.take(path, level + 1, 1);
         }
         let mut left = self.resize_at(path, level, slot, both / 2);
@@ -803,19 +862,19 @@ impl<M: Handle> SkipList<M> {
     /// Gives a block of the right size to the child of the path's node above `level` which stands at `slot`, to hold `need`
     /// entries and at least those it has.
     fn resize_at(&mut self, path: &mut Path<M>, level: usize, slot: usize, need: usize) -> Node<M> {
-        path[level + 1].at = slot;
-        path[level].node = path[level + 1].node.children()[slot];
-        let node = path[level].node;
+        path.0[level + 1].at = slot;
+        path.0[level].node = path.0[level + 1].node.children()[slot];
+        let node = path.0[level].node;
         if need > node.room() {
             self.resize(path, level, need);
         }
-        path[level].node
+        path.0[level].node
     }
 
     /// Exchanges the block of the path's node on `level` for a smaller one if much of it is unused.
     #[inline]
     fn fit(&mut self, path: &mut Path<M>, level: usize) {
-        let node = path[level].node;
+        let node = path.0[level].node;
         if node.room() - node.len() >= SLACK {
             self.resize(path, level, node.len() + 1);
         }
@@ -824,7 +883,7 @@ impl<M: Handle> SkipList<M> {
     /// Exchanges the block of the path's node on `level` for one that holds `need` entries.
     #[inline(never)]
     fn resize(&mut self, path: &mut Path<M>, level: usize, need: usize) {
-        let old = path[level].node;
+        let old = path.0[level].node;
         let mut new = self.add_node(level, room_for(need));
         old.copy(0, &new, 0, old.len());
         new.set_len(old.len());
@@ -833,28 +892,12 @@ impl<M: Handle> SkipList<M> {
         if level == self.top_level() {
             self.top = Some(new);
         } else {
-            let above = &mut path[level + 1];
+            let above = &mut path.0[level + 1];
             above.node.set_child(above.at, new);
         }
-        path[level].node = new;
+        path.0[level].node = new;
         self.free_node(old);
     }
-}
-
-/// The path to an entry or to its place, and whether it is there.
-#[inline]
-fn descend<M: Handle>(top: Node<M>, score: f64, member: &[u8]) -> (Path<M>, bool) {
-    let mut node = top;
-    let mut path = [Step { node, at: 0 }; LEVELS];
-    for level in (1..=top.level()).rev() {
-        let slot = node.slot(score, member);
-        path[level] = Step { node, at: slot };
-        node = node.children()[slot];
-        node.fetch();
-    }
-    let found = node.find(score, member);
-    path[0] = Step { node, at: found.unwrap_or_else(|at| at) };
-    (path, found.is_ok())
 }
 
 /// Whether an entry that belongs before entry `to` of the leaf belongs into the leaf at all.
@@ -885,14 +928,39 @@ fn even_out<M>(left: &mut Node<M>, right: &mut Node<M>, want: usize) {
 
 // ---- Walks ----
 
+/// Entries of one leaf.
+struct Run<'a, M> {
+    leaf: Node<M>,
+    entries: Zip<slice::Iter<'a, f64>, slice::Iter<'a, M>>,
+}
+
+impl<M> Run<'_, M> {
+    fn new(leaf: Node<M>, part: Ranks<usize>) -> Self {
+        let (scores, members) = (leaf.scores()[part.clone()].as_ptr(), leaf.members()[part.clone()].as_ptr());
+        // SAFETY: the two slices just taken, for as long as the walk borrows the list.
+        let columns = unsafe {
+            (slice::from_raw_parts(scores, part.len()), slice::from_raw_parts(members, part.len()))
+        };
+        Run { leaf, entries: columns.0.iter().zip(columns.1) }
+    }
+}
+
 /// The entries of a range of ranks, from either end.
 pub struct Range<'a, M> {
     list: &'a SkipList<M>,
     /// Those still to come.
     ranks: Ranks<usize>,
-    /// The entry to come next from this end, once one was asked for.
-    front: Option<Step<M>>,
-    back: Option<Step<M>>,
+    /// What is left of a leaf at this end, once an entry was asked for; it may reach beyond the range.
+    front: Option<Run<'a, M>>,
+    back: Option<Run<'a, M>>,
+}
+
+impl<M: Handle> SkipList<M> {
+    /// Where a walk begins. Apart from the walk, so that the walk's own state stays in registers.
+    #[inline(never)]
+    fn start(&self, rank: usize) -> Option<Step<M>> {
+        self.locate(rank, |_, _| {})
+    }
 }
 
 impl<M: Handle> Iterator for Range<'_, M> {
@@ -901,19 +969,33 @@ impl<M: Handle> Iterator for Range<'_, M> {
     #[inline]
     fn next(&mut self) -> Option<(f64, M)> {
         let rank = self.ranks.next()?;
-        let mut step = match self.front {
-            Some(step) if step.at < step.node.len() => step,
-            Some(step) => Step { node: step.node.head().next?, at: 0 },
-            None => self.list.locate(rank)?[0],
+        if let Some((score, member)) = self.front.as_mut().and_then(|run| run.entries.next()) {
+            return Some((*score, *member));
+        }
+        let Step { node, at } = match &self.front {
+            Some(run) => Step { node: run.leaf.head().next?, at: 0 },
+            None => self.list.start(rank)?,
         };
-        let entry = step.node.entry(step.at);
-        step.at += 1;
-        self.front = Some(step);
-        Some(entry)
+        let run = self.front.insert(Run::new(node, at..node.len()));
+        run.entries.next().map(|(score, member)| (*score, *member))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.ranks.size_hint()
+    }
+
+    /// Leaf by leaf: three times as fast as one by one.
+    fn fold<B, F: FnMut(B, (f64, M)) -> B>(mut self, mut so_far: B, mut with: F) -> B {
+        while let Some(entry) = self.next() {
+            so_far = with(so_far, entry);
+            if let Some(run) = &mut self.front {
+                let rest = run.entries.len().min(self.ranks.len());
+                self.ranks.start += rest;
+                let entries = run.entries.by_ref().take(rest);
+                so_far = entries.fold(so_far, |so_far, (score, member)| with(so_far, (*score, *member)));
+            }
+        }
+        so_far
     }
 }
 
@@ -921,16 +1003,28 @@ impl<M: Handle> DoubleEndedIterator for Range<'_, M> {
     #[inline]
     fn next_back(&mut self) -> Option<(f64, M)> {
         let rank = self.ranks.next_back()?;
-        let step = match self.back {
-            Some(Step { node, at }) if at > 0 => Step { node, at: at - 1 },
-            Some(Step { node, .. }) => {
-                let node = node.head().prev?;
-                Step { node, at: node.len() - 1 }
-            }
-            None => self.list.locate(rank)?[0],
+        if let Some((score, member)) = self.back.as_mut().and_then(|run| run.entries.next_back()) {
+            return Some((*score, *member));
+        }
+        let (node, end) = match &self.back {
+            Some(run) => run.leaf.head().prev.map(|leaf| (leaf, leaf.len()))?,
+            None => self.list.start(rank).map(|step| (step.node, step.at + 1))?,
         };
-        self.back = Some(step);
-        Some(step.node.entry(step.at))
+        let run = self.back.insert(Run::new(node, 0..end));
+        run.entries.next_back().map(|(score, member)| (*score, *member))
+    }
+
+    fn rfold<B, F: FnMut(B, (f64, M)) -> B>(mut self, mut so_far: B, mut with: F) -> B {
+        while let Some(entry) = self.next_back() {
+            so_far = with(so_far, entry);
+            if let Some(run) = &mut self.back {
+                let rest = run.entries.len().min(self.ranks.len());
+                self.ranks.end -= rest;
+                let entries = run.entries.by_ref().rev().take(rest);
+                so_far = entries.fold(so_far, |so_far, (score, member)| with(so_far, (*score, *member)));
+            }
+        }
+        so_far
     }
 }
 
@@ -965,9 +1059,10 @@ impl<M: Handle> SkipList<M> {
 fn check_node<M>(node: &Node<M>, level: usize, i: usize, chain: &[Node<M>]) {
     assert_eq!(node.level(), level);
     assert!((1..=most(level).min(node.room())).contains(&node.len()));
-    assert!(node.room() % STEP == 0 && node.room() <= most(level));
+    assert!(node.room() == room_for(node.room()) && node.room() <= most(level));
     assert!(node.head().prev == i.checked_sub(1).map(|i| chain[i]));
     assert!(node.head().next == chain.get(i + 1).copied());
+    assert_eq!(node.before(|score| !score.is_nan()), node.len());
     let at_end = i == 0 || i + 1 == chain.len();
     assert!(at_end || node.len() >= most(level) / 4, "{} of {} at level {level}", node.len(), most(level));
 }
