@@ -433,3 +433,49 @@ impl<M: Handle> Iterator for Walk<'_, M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    struct Word([u8; 4]);
+
+    impl Handle for Word {
+        fn bytes(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_tree_is_a_sorted_vector() {
+        let mut rng = crate::common::Rng::new(crate::common::SEED);
+        let (mut tree, mut model) = (BPlus::default(), Vec::<(u32, [u8; 4])>::new());
+        for step in 0..60_000u32 {
+            // Grows, then shrinks to nothing.
+            if rng.below(60_000) >= step as usize {
+                let entry = (rng.below(3_000) as u32, step.to_be_bytes());
+                model.insert(model.binary_search(&entry).unwrap_err(), entry);
+                tree.insert(f64::from(entry.0), Word(entry.1));
+            } else if !model.is_empty() {
+                let entry = model.remove(rng.below(model.len()));
+                assert!(tree.remove(f64::from(entry.0), &entry.1).is_some_and(|word| word.0 == entry.1));
+                assert!(tree.remove(f64::from(entry.0), &entry.1).is_none());
+            }
+            if step % 1_000 == 0 {
+                let same = |((score, word), entry): ((f64, Word), &(u32, [u8; 4]))| {
+                    score == f64::from(entry.0) && word.0 == entry.1
+                };
+                assert_eq!(tree.len(), model.len());
+                assert!(tree.iter().zip(&model).all(same) && tree.iter().count() == model.len());
+                for (rank, entry) in model.iter().enumerate().step_by(37) {
+                    let score = f64::from(entry.0);
+                    assert!(tree.get(rank).is_some_and(|found| same((found, entry))));
+                    assert_eq!(tree.rank(score, &entry.1), Some(rank));
+                    let from = model.partition_point(|other| other.0 < entry.0);
+                    assert!(tree.from(score).zip(&model[from..]).take(300).all(same));
+                }
+            }
+        }
+    }
+}

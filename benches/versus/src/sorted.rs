@@ -1,7 +1,7 @@
 //! The skiplist beside its neighbours: the ordered part of a sorted set, without the member index.
 
 use crate::bplus::BPlus;
-use crate::common::{Rng, SEED, allocated, header, key, table, yes};
+use crate::common::{Rng, SEED, Tail, allocated, header, key, table, yes};
 use crossbeam_skiplist::SkipSet;
 use larder::ds::skiplist::{Handle, SkipList};
 use std::collections::BTreeSet;
@@ -399,4 +399,17 @@ fn compare(n: usize, rounds: usize, names: &str) {
         rows.push(row("target 1.3", &|ratio| yes(*ratio <= LIMIT)));
     }
     table(&[&["structure"][..], &HEAD].concat(), &rows);
+    if n >= 1_000_000 {
+        println!();
+        let rows =
+            [tail::<SkipList<Thin>>("skiplist, insert", &work), tail::<BPlus<Thin>>("B+tree, insert", &work)];
+        table(&Tail::HEAD, &rows);
+    }
+}
+
+/// The single inserts of a structure that grows.
+fn tail<O: Ordered>(name: &str, work: &Work) -> Vec<String> {
+    let mut set = O::default();
+    let insert = |i: usize| set.insert(work.inserts[i].0, work.inserts[i].1);
+    Tail::of(work.inserts.len(), insert).row(name)
 }

@@ -33,341 +33,25 @@
 //! owns it, when no node and no path names it any more; a block has room for `room` entries in every column, and the
 //! first `len` of each are initialised; a member's bytes are read only while its entry is in the list.
 use super::size_class;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::iter::Zip;
-use std::marker::PhantomData;
+use node::{Entry, LEAST, Link, Node, even_out, link, most, room_for};
+use std::cmp::Ordering;
 use std::ops::Range as Ranks;
-use std::ptr::{self, NonNull};
-use std::slice;
 
-/// Entries in a leaf at most, and in a node of an index level.
-const LEAF_MAX: usize = 128;
-const INDEX_MAX: usize = 64;
-/// The room of the least block; a larger one's is a multiple of [`STEP`].
-const LEAST: usize = BLOCK;
-const STEP: usize = 2 * BLOCK;
-/// A search counts by so many scores.
-const BLOCK: usize = 16;
-/// A block with this much unused room is exchanged for a smaller one.
-const SLACK: usize = 48;
+mod node;
+mod walk;
+
+pub use walk::Range;
+
 /// Levels at most: with sixteen entries to an index node (and more to a leaf) enough for any memory.
 const LEVELS: usize = 16;
+
+/// A block with this much unused room is exchanged for a smaller one.
+const SLACK: usize = 48;
 
 /// What the list holds: a small thing that can show the bytes that order equal scores.
 pub trait Handle: Copy {
     fn bytes(&self) -> &[u8];
 }
-
-/// Entries in a node of this level at most.
-const fn most(level: usize) -> usize {
-    if level == 0 { LEAF_MAX } else { INDEX_MAX }
-}
-
-/// The room a block is given for so many entries.
-const fn room_for(entries: usize) -> usize {
-    if entries <= LEAST { LEAST } else { entries.next_multiple_of(STEP) }
-}
-
-// ---- Nodes: blocks of columns ----
-
-/// The head of a block. Its columns follow: scores, then on index levels children and spans, then members.
-#[repr(C)]
-struct Head<M> {
-    prev: Link<M>,
-    next: Link<M>,
-    len: u16,
-    room: u16,
-    level: u8,
-    holds: PhantomData<M>,
-}
-
-/// Where the scores begin.
-const HEAD: usize = size_of::<Head<u64>>();
-const WORD: usize = 8;
-const _: () = assert!(HEAD % WORD == 0 && size_of::<f64>() == WORD && size_of::<Option<Node<u64>>>() <= WORD);
-
-/// Names a live block of a list.
-struct Node<M>(NonNull<Head<M>>);
-
-type Link<M> = Option<Node<M>>;
-
-impl<M> Clone for Node<M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<M> Copy for Node<M> {}
-
-impl<M> PartialEq for Node<M> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-/// An entry on its way into a node; `below` is the child and its span, on an index level.
-struct Entry<M> {
-    score: f64,
-    member: M,
-    below: Option<(Node<M>, usize)>,
-}
-
-impl<M> Node<M> {
-    /// A node without entries or neighbours.
-    fn new(level: usize, room: usize) -> Self {
-        const { assert!(align_of::<M>() <= WORD) };
-        let layout = Self::layout(level, room);
-        // SAFETY: the layout has a head's size at least.
-        let block = unsafe { alloc(layout) }.cast::<Head<M>>();
-        let Some(block) = NonNull::new(block) else { handle_alloc_error(layout) };
-        let head = Head {
-            prev: None,
-            next: None,
-            len: 0,
-            room: room as u16,
-            level: level as u8,
-            holds: PhantomData,
-        };
-        // SAFETY: the block is fresh, aligned, and large enough for a head.
-        unsafe { block.write(head) };
-        let mut node = Node(block);
-        node.pad(0, room);
-        node
-    }
-
-    /// # Safety
-    /// Nothing names the node any more.
-    unsafe fn free(self) {
-        // SAFETY: `new` made the block with this very layout; the caller sees to it that this is its end.
-        unsafe { dealloc(self.0.as_ptr().cast(), Self::layout(self.level(), self.room())) };
-    }
-
-    const fn members_at(level: usize, room: usize) -> usize {
-        HEAD + room * if level == 0 { WORD } else { 3 * WORD }
-    }
-
-    const fn size(level: usize, room: usize) -> usize {
-        Self::members_at(level, room) + room * size_of::<M>()
-    }
-
-    fn layout(level: usize, room: usize) -> Layout {
-        let layout = Layout::from_size_align(Self::size(level, room), WORD);
-        layout.unwrap_or_else(|_| handle_alloc_error(Layout::new::<Head<M>>()))
-    }
-
-    #[inline]
-    fn head(&self) -> &Head<M> {
-        // SAFETY: a node's block is live and starts with its head.
-        unsafe { self.0.as_ref() }
-    }
-
-    #[inline]
-    fn head_mut(&mut self) -> &mut Head<M> {
-        // SAFETY: as above; the list changes its nodes under `&mut self` alone, and keeps no reference meanwhile.
-        unsafe { self.0.as_mut() }
-    }
-
-    #[inline]
-    fn len(&self) -> usize {
-        self.head().len as usize
-    }
-
-    #[inline]
-    fn room(&self) -> usize {
-        self.head().room as usize
-    }
-
-    #[inline]
-    fn level(&self) -> usize {
-        self.head().level as usize
-    }
-
-    /// Sets how many entries there are; new ones are the caller's to write.
-    fn set_len(&mut self, len: usize) {
-        debug_assert!(len <= self.room());
-        self.pad(len, self.len());
-        self.head_mut().len = len as u16;
-    }
-
-    /// Fills scores which are no entry's with what is before nothing, so that a search need not ask where they begin.
-    fn pad(&mut self, from: usize, to: usize) {
-        assert!(to <= self.room());
-        for at in from..to {
-            // SAFETY: the scores have room for entry `at`.
-            unsafe { self.column::<f64>(HEAD).wrapping_add(at).write(f64::NAN) };
-        }
-    }
-
-    #[inline]
-    fn column<T>(&self, at: usize) -> *mut T {
-        self.0.as_ptr().wrapping_byte_add(at).cast()
-    }
-
-    #[inline]
-    fn slice<T>(&self, at: usize) -> &[T] {
-        // SAFETY: `at` is where a column of `T` begins (the four callers below), and its first `len` entries are initialised.
-        unsafe { slice::from_raw_parts(self.column(at), self.len()) }
-    }
-
-    #[inline]
-    fn scores(&self) -> &[f64] {
-        self.slice(HEAD)
-    }
-
-    /// How many scores `before` holds for: the first ones and no other; it does not hold for what is not a number.
-    ///
-    /// The last scores of all blocks of sixteen tell the block, and a count in it tells the rest: two rounds of loads that
-    /// do not wait for each other, and no branch, where a search by halves has a chain of seven.
-    #[inline]
-    fn before(&self, before: impl Fn(f64) -> bool) -> usize {
-        // SAFETY: all the room for scores is initialised, by entries or by `pad`, and is a multiple of sixteen.
-        let scores = unsafe { slice::from_raw_parts(self.column::<[f64; BLOCK]>(HEAD), self.room() / BLOCK) };
-        let last = scores.len() - 1;
-        let passed = |i: usize| usize::from(before(scores[i.min(last)][BLOCK - 1]));
-        let passed = match self.level() {
-            0 => (0..LEAF_MAX / BLOCK - 1).map(passed).sum::<usize>(),
-            _ => (0..INDEX_MAX / BLOCK - 1).map(passed).sum(),
-        };
-        let block = passed.min(last);
-        block * BLOCK + scores[block].iter().map(|score| usize::from(before(*score))).sum::<usize>()
-    }
-
-    #[inline]
-    fn members(&self) -> &[M] {
-        self.slice(Self::members_at(self.level(), self.room()))
-    }
-
-    #[inline]
-    fn children(&self) -> &[Node<M>] {
-        debug_assert!(self.level() > 0);
-        self.slice(HEAD + self.room() * WORD)
-    }
-
-    #[inline]
-    fn spans(&self) -> &[usize] {
-        debug_assert!(self.level() > 0);
-        self.slice(HEAD + self.room() * 2 * WORD)
-    }
-
-    #[inline]
-    fn write<T>(&mut self, column: usize, at: usize, value: T) {
-        assert!(at < self.room());
-        // SAFETY: `column` is where a column of `T` begins (the three callers below), and it has room for entry `at`.
-        unsafe { self.column::<T>(column).wrapping_add(at).write(value) };
-    }
-
-    #[inline]
-    fn set_key(&mut self, at: usize, score: f64, member: M) {
-        let members = Self::members_at(self.level(), self.room());
-        self.write(HEAD, at, score);
-        self.write(members, at, member);
-    }
-
-    fn set_child(&mut self, at: usize, child: Node<M>) {
-        let children = HEAD + self.room() * WORD;
-        self.write(children, at, child);
-    }
-
-    #[inline]
-    fn set_span(&mut self, at: usize, span: usize) {
-        let spans = HEAD + self.room() * 2 * WORD;
-        self.write(spans, at, span);
-    }
-
-    /// Copies `n` entries from `at` on to another node of the level (or this one), in every column.
-    fn copy(&self, at: usize, to: &Node<M>, to_at: usize, n: usize) {
-        let (level, room, to_room) = (self.level(), self.room(), to.room());
-        assert!(at + n <= room && to_at + n <= to_room && level == to.level());
-        // SAFETY: all of it lies inside the two blocks; the columns of one level have the same types, and all entries are
-        // plain data (handles are `Copy`).
-        unsafe {
-            let words = |k: usize| {
-                let from = self.column::<u64>(HEAD + k * room * WORD).add(at);
-                ptr::copy(from, to.column::<u64>(HEAD + k * to_room * WORD).add(to_at), n);
-            };
-            words(0);
-            if level > 0 {
-                words(1);
-                words(2);
-            }
-            let from = self.column::<M>(Self::members_at(level, room)).add(at);
-            ptr::copy(from, to.column::<M>(Self::members_at(level, to_room)).add(to_at), n);
-        }
-    }
-
-    /// Puts an entry before entry `at`; there is room.
-    #[inline]
-    fn insert(&mut self, at: usize, entry: Entry<M>) {
-        let len = self.len();
-        self.copy(at, self, at + 1, len - at);
-        self.set_len(len + 1);
-        self.set_key(at, entry.score, entry.member);
-        if let Some((child, span)) = entry.below {
-            self.set_child(at, child);
-            self.set_span(at, span);
-        }
-    }
-
-    /// Takes out `n` entries from `at` on.
-    #[inline]
-    fn close(&mut self, at: usize, n: usize) {
-        let len = self.len();
-        self.copy(at + n, self, at, len - at - n);
-        self.set_len(len - n);
-    }
-
-    /// How many entries of the bottom level stand in it or under it.
-    fn total(&self) -> usize {
-        if self.level() == 0 { self.len() } else { self.spans().iter().sum() }
-    }
-
-    /// Starts loading the head and the scores.
-    #[inline]
-    fn fetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        for line in 0..4 {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch reads nothing a program could see.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.column(line * 64)) };
-        }
-    }
-}
-
-impl<M: Handle> Node<M> {
-    #[inline]
-    fn entry(&self, at: usize) -> (f64, M) {
-        (self.scores()[at], self.members()[at])
-    }
-
-    /// Where the entry stands, or else before which entry it would.
-    #[inline]
-    fn find(&self, score: f64, member: &[u8]) -> Result<usize, usize> {
-        let from = self.before(|s| s < score);
-        let scores = self.scores();
-        if scores.get(from).is_none_or(|s| *s != score) {
-            return Err(from);
-        }
-        self.find_tie(from, score, member)
-    }
-
-    /// The same among the entries of one score, which begin at `from`.
-    fn find_tie(&self, from: usize, score: f64, member: &[u8]) -> Result<usize, usize> {
-        let ties = match self.scores()[from + 1..].first() {
-            Some(next) if *next == score => self.scores()[from..].partition_point(|s| *s <= score),
-            _ => 1,
-        };
-        let found = self.members()[from..from + ties].binary_search_by(|m| m.bytes().cmp(member));
-        found.map(|i| from + i).map_err(|i| from + i)
-    }
-
-    /// Under which child the entry stands, or would.
-    #[inline]
-    fn slot(&self, score: f64, member: &[u8]) -> usize {
-        self.find(score, member).unwrap_or_else(|i| i.saturating_sub(1))
-    }
-}
-
-// ---- The list ----
 
 /// A place on one level: a node and an entry of it.
 #[derive(Clone, Copy)]
@@ -460,7 +144,7 @@ impl<M> SkipList<M> {
             let mut rest = Some(first);
             std::iter::from_fn(move || {
                 let node = rest?;
-                rest = node.head().next;
+                rest = node.next();
                 Some(node)
             })
         })
@@ -486,16 +170,6 @@ impl<M> Drop for SkipList<M> {
         for node in self.chains().flatten() {
             self.free_node(node);
         }
-    }
-}
-
-/// Makes two nodes neighbours, or one an end.
-fn link<M>(left: Link<M>, right: Link<M>) {
-    if let Some(mut left) = left {
-        left.head_mut().next = right;
-    }
-    if let Some(mut right) = right {
-        right.head_mut().prev = left;
     }
 }
 
@@ -652,12 +326,6 @@ impl<M: Handle> SkipList<M> {
         rank + before(&node)
     }
 
-    /// The entries of these ranks, as far as there are any.
-    pub fn range(&self, ranks: Ranks<usize>) -> Range<'_, M> {
-        let end = ranks.end.min(self.len);
-        Range { list: self, ranks: ranks.start.min(end)..end, front: None, back: None }
-    }
-
     /// Takes out the entries of these ranks, as far as there are any, and hands them over in order.
     pub fn remove_range(&mut self, ranks: Ranks<usize>, mut taken: impl FnMut(f64, M)) {
         let mut rest = ranks.end.min(self.len).saturating_sub(ranks.start);
@@ -689,6 +357,9 @@ impl<M: Handle> SkipList<M> {
             }
             passed(level, Step { node, at });
             node = node.children()[at];
+            if level == 1 {
+                node.fetch_entry(rank);
+            }
         }
         Some(Step { node, at: rank })
     }
@@ -738,7 +409,7 @@ impl<M: Handle> SkipList<M> {
     #[inline(never)]
     fn split(&mut self, path: &mut Path<M>, level: usize, entry: Entry<M>) {
         let Step { mut node, at } = path.0[level];
-        let (len, ends) = (node.len(), (node.head().prev, node.head().next));
+        let (len, ends) = (node.len(), (node.prev(), node.next()));
         let cut = match (at, ends) {
             (0, (None, _)) => 0,
             (_, (_, None)) if at == len => len,
@@ -812,7 +483,7 @@ impl<M: Handle> SkipList<M> {
     /// Frees the path's node on `level` and takes out its entry above.
     fn leave(&mut self, path: &mut Path<M>, level: usize) {
         let (node, last) = (path.0[level].node, level == self.top_level());
-        link(node.head().prev, node.head().next);
+        link(node.prev(), node.next());
         self.free_node(node);
         if last {
             self.top = None;
@@ -845,7 +516,7 @@ impl<M: Handle> SkipList<M> {
             right.copy(0, &left, left.len(), right.len());
             left.set_len(both);
             above.node.set_span(slot, above.node.spans()[slot] + above.node.spans()[slot + 1]);
-            link(Some(left), right.head().next);
+            link(Some(left), right.next());
             self.free_node(right);
             path.0[level + 1].at = slot + 1;
             return self.take(path, level + 1, 1);
@@ -887,8 +558,8 @@ impl<M: Handle> SkipList<M> {
         let mut new = self.add_node(level, room_for(need));
         old.copy(0, &new, 0, old.len());
         new.set_len(old.len());
-        link(old.head().prev, Some(new));
-        link(Some(new), old.head().next);
+        link(old.prev(), Some(new));
+        link(Some(new), old.next());
         if level == self.top_level() {
             self.top = Some(new);
         } else {
@@ -902,133 +573,15 @@ impl<M: Handle> SkipList<M> {
 
 /// Whether an entry that belongs before entry `to` of the leaf belongs into the leaf at all.
 fn within<M: Handle>(leaf: &Node<M>, to: usize, score: f64, member: &[u8]) -> bool {
-    let fits = |neighbour: Link<M>, at: fn(&Node<M>) -> usize, is: std::cmp::Ordering| {
+    let fits = |neighbour: Link<M>, at: fn(&Node<M>) -> usize, is: Ordering| {
         neighbour.is_none_or(|node| {
             let (other, bytes) = node.entry(at(&node));
             other.partial_cmp(&score).is_some_and(|order| order.then_with(|| bytes.bytes().cmp(member)) == is)
         })
     };
-    (to > 0 || fits(leaf.head().prev, |node| node.len() - 1, std::cmp::Ordering::Less))
-        && (to < leaf.len() || fits(leaf.head().next, |_| 0, std::cmp::Ordering::Greater))
+    (to > 0 || fits(leaf.prev(), |node| node.len() - 1, Ordering::Less))
+        && (to < leaf.len() || fits(leaf.next(), |_| 0, Ordering::Greater))
 }
-
-/// Moves entries between two neighbours until the left one has so many.
-fn even_out<M>(left: &mut Node<M>, right: &mut Node<M>, want: usize) {
-    let (has, others) = (left.len(), right.len());
-    if has < want {
-        right.copy(0, left, has, want - has);
-        right.close(0, want - has);
-    } else {
-        right.copy(0, right, has - want, others);
-        left.copy(want, right, 0, has - want);
-        right.set_len(others + has - want);
-    }
-    left.set_len(want);
-}
-
-// ---- Walks ----
-
-/// Entries of one leaf.
-struct Run<'a, M> {
-    leaf: Node<M>,
-    entries: Zip<slice::Iter<'a, f64>, slice::Iter<'a, M>>,
-}
-
-impl<M> Run<'_, M> {
-    fn new(leaf: Node<M>, part: Ranks<usize>) -> Self {
-        let (scores, members) = (leaf.scores()[part.clone()].as_ptr(), leaf.members()[part.clone()].as_ptr());
-        // SAFETY: the two slices just taken, for as long as the walk borrows the list.
-        let columns = unsafe {
-            (slice::from_raw_parts(scores, part.len()), slice::from_raw_parts(members, part.len()))
-        };
-        Run { leaf, entries: columns.0.iter().zip(columns.1) }
-    }
-}
-
-/// The entries of a range of ranks, from either end.
-pub struct Range<'a, M> {
-    list: &'a SkipList<M>,
-    /// Those still to come.
-    ranks: Ranks<usize>,
-    /// What is left of a leaf at this end, once an entry was asked for; it may reach beyond the range.
-    front: Option<Run<'a, M>>,
-    back: Option<Run<'a, M>>,
-}
-
-impl<M: Handle> SkipList<M> {
-    /// Where a walk begins. Apart from the walk, so that the walk's own state stays in registers.
-    #[inline(never)]
-    fn start(&self, rank: usize) -> Option<Step<M>> {
-        self.locate(rank, |_, _| {})
-    }
-}
-
-impl<M: Handle> Iterator for Range<'_, M> {
-    type Item = (f64, M);
-
-    #[inline]
-    fn next(&mut self) -> Option<(f64, M)> {
-        let rank = self.ranks.next()?;
-        if let Some((score, member)) = self.front.as_mut().and_then(|run| run.entries.next()) {
-            return Some((*score, *member));
-        }
-        let Step { node, at } = match &self.front {
-            Some(run) => Step { node: run.leaf.head().next?, at: 0 },
-            None => self.list.start(rank)?,
-        };
-        let run = self.front.insert(Run::new(node, at..node.len()));
-        run.entries.next().map(|(score, member)| (*score, *member))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.ranks.size_hint()
-    }
-
-    /// Leaf by leaf: three times as fast as one by one.
-    fn fold<B, F: FnMut(B, (f64, M)) -> B>(mut self, mut so_far: B, mut with: F) -> B {
-        while let Some(entry) = self.next() {
-            so_far = with(so_far, entry);
-            if let Some(run) = &mut self.front {
-                let rest = run.entries.len().min(self.ranks.len());
-                self.ranks.start += rest;
-                let entries = run.entries.by_ref().take(rest);
-                so_far = entries.fold(so_far, |so_far, (score, member)| with(so_far, (*score, *member)));
-            }
-        }
-        so_far
-    }
-}
-
-impl<M: Handle> DoubleEndedIterator for Range<'_, M> {
-    #[inline]
-    fn next_back(&mut self) -> Option<(f64, M)> {
-        let rank = self.ranks.next_back()?;
-        if let Some((score, member)) = self.back.as_mut().and_then(|run| run.entries.next_back()) {
-            return Some((*score, *member));
-        }
-        let (node, end) = match &self.back {
-            Some(run) => run.leaf.head().prev.map(|leaf| (leaf, leaf.len()))?,
-            None => self.list.start(rank).map(|step| (step.node, step.at + 1))?,
-        };
-        let run = self.back.insert(Run::new(node, 0..end));
-        run.entries.next_back().map(|(score, member)| (*score, *member))
-    }
-
-    fn rfold<B, F: FnMut(B, (f64, M)) -> B>(mut self, mut so_far: B, mut with: F) -> B {
-        while let Some(entry) = self.next_back() {
-            so_far = with(so_far, entry);
-            if let Some(run) = &mut self.back {
-                let rest = run.entries.len().min(self.ranks.len());
-                self.ranks.end -= rest;
-                let entries = run.entries.by_ref().rev().take(rest);
-                so_far = entries.fold(so_far, |so_far, (score, member)| with(so_far, (*score, *member)));
-            }
-        }
-        so_far
-    }
-}
-
-impl<M: Handle> ExactSizeIterator for Range<'_, M> {}
 
 // ---- What must hold ----
 
@@ -1060,8 +613,8 @@ fn check_node<M>(node: &Node<M>, level: usize, i: usize, chain: &[Node<M>]) {
     assert_eq!(node.level(), level);
     assert!((1..=most(level).min(node.room())).contains(&node.len()));
     assert!(node.room() == room_for(node.room()) && node.room() <= most(level));
-    assert!(node.head().prev == i.checked_sub(1).map(|i| chain[i]));
-    assert!(node.head().next == chain.get(i + 1).copied());
+    assert!(node.prev() == i.checked_sub(1).map(|i| chain[i]));
+    assert!(node.next() == chain.get(i + 1).copied());
     assert_eq!(node.before(|score| !score.is_nan()), node.len());
     let at_end = i == 0 || i + 1 == chain.len();
     assert!(at_end || node.len() >= most(level) / 4, "{} of {} at level {level}", node.len(), most(level));
