@@ -10,6 +10,7 @@ pub mod glob;
 pub mod intset;
 pub mod packed;
 pub mod runs;
+pub mod skiplist;
 pub mod small_list;
 pub mod table;
 pub mod varint;
