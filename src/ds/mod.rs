@@ -12,6 +12,7 @@ pub mod member;
 pub mod packed;
 pub mod ranked;
 pub mod runs;
+pub mod skiplist;
 pub mod small_list;
 pub mod table;
 pub mod varint;
