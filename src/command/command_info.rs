@@ -316,7 +316,7 @@ fn keys_of<'a>(session: &Session, words: &[&'a [u8]]) -> Result<Vec<(&'a [u8], V
     if row.keys.is_empty() && row.find_keys.is_none() {
         return Err(Error::text("ERR The command has no key arguments"));
     }
-    if !row.takes(words.len()) {
+    if !row.takes(words.len(), session.store.keyspace().rules.profile) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
     let mut found: Vec<(usize, &KeySpec)> = Vec::new();
