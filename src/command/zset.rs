@@ -8,7 +8,7 @@ use super::row::{
 use super::set::page;
 use crate::keyspace::Work;
 use crate::num;
-use crate::ops::zset::{self as ops, End, Given, Scored};
+use crate::ops::zset::{self as ops, ZEnd, Given, Scored};
 use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way};
 use crate::{Bytes, Error, Result};
 use std::ops::Bound;
@@ -185,41 +185,48 @@ pub(super) fn scored(pairs: Vec<Scored>, args: &Args<'_>) -> Reply {
 
 // ---- members in and out
 
+/// ZADD's options.
+const ADD_OPTIONS: [&str; 6] = ["NX", "XX", "GT", "LT", "CH", "INCR"];
+
 fn zadd(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let (mut rule, mut options, mut changed) = (Rule::default(), args.options(2), false);
-    let (mut nx, mut xx, mut gt, mut lt) = (false, false, false, false);
-    while let Some(word) = options.peek() {
-        match word.to_ascii_uppercase().as_slice() {
-            b"NX" => nx = true,
-            b"XX" => xx = true,
-            b"GT" => gt = true,
-            b"LT" => lt = true,
-            b"CH" => changed = true,
-            b"INCR" => rule.incr = true,
-            _ => break,
-        }
-        options.word()?;
+    let (mut given_options, mut options) = ([false; 6], args.options(2));
+    while let Some(at) = ADD_OPTIONS.iter().position(|option| options.take(option)) {
+        given_options[at] = true;
     }
+    let [nx, xx, gt, lt, changed, incr] = given_options;
     let pairs = options.rest();
     if pairs.is_empty() || pairs.len() % 2 == 1 {
         return Err(Error::Syntax);
     }
+    let rule = rule(nx, xx, gt, lt, incr)?;
+    if incr && pairs.len() > 2 {
+        return Err(Error::text("ERR INCR option supports a single increment-element pair"));
+    }
+    let tally = ops::add(work, &args.key(work, 1), &given(pairs)?, rule)?;
+    if incr {
+        return Ok(double_or_null(tally.score));
+    }
+    integer(tally.added + if changed { tally.changed } else { 0 })
+}
+
+fn rule(nx: bool, xx: bool, gt: bool, lt: bool, incr: bool) -> Result<Rule> {
     if nx && xx {
         return Err(Error::text("ERR XX and NX options at the same time are not compatible"));
     }
     if (nx || gt) && lt || nx && gt {
         return Err(Error::text("ERR GT, LT, and/or NX options at the same time are not compatible"));
     }
-    if rule.incr && pairs.len() > 2 {
-        return Err(Error::text("ERR INCR option supports a single increment-element pair"));
-    }
-    rule.only = if nx { Only::New } else if xx { Only::Old } else { Only::Any };
-    rule.toward = if gt { Toward::Greater } else if lt { Toward::Less } else { Toward::Any };
-    let tally = ops::add(work, &args.key(work, 1), &given(pairs)?, rule)?;
-    if rule.incr {
-        return Ok(double_or_null(tally.score));
-    }
-    integer(tally.added + if changed { tally.changed } else { 0 })
+    let only = match (nx, xx) {
+        (true, _) => Only::New,
+        (_, true) => Only::Old,
+        _ => Only::Any,
+    };
+    let toward = match (gt, lt) {
+        (true, _) => Toward::Greater,
+        (_, true) => Toward::Less,
+        _ => Toward::Any,
+    };
+    Ok(Rule { only, toward, incr })
 }
 
 /// Words as scores and members.
@@ -229,6 +236,10 @@ pub(super) fn given<'a>(words: &[&'a [u8]]) -> Result<Vec<Given<'a>>> {
 }
 
 fn zincrby(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
+    // Redis reads it as a ZADD, whose options leave no pair here.
+    if ADD_OPTIONS.iter().any(|option| args.is(2, option)) {
+        return Err(Error::Syntax);
+    }
     let by = args.float(2)?;
     ops::incr(work, &args.key(work, 1), &args[3], by, Rule::default()).map(double_or_null)
 }
@@ -255,14 +266,14 @@ fn remove_range(work: &mut Work<'_>, args: &Args<'_>, by: By) -> Result<Reply> {
 }
 
 fn zpopmin(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    pop(work, args, End::Min)
+    pop(work, args, ZEnd::Min)
 }
 
 fn zpopmax(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    pop(work, args, End::Max)
+    pop(work, args, ZEnd::Max)
 }
 
-fn pop(work: &mut Work<'_>, args: &Args<'_>, end: End) -> Result<Reply> {
+fn pop(work: &mut Work<'_>, args: &Args<'_>, end: ZEnd) -> Result<Reply> {
     args.options(3).end()?;
     let Some(count) = args.words.get(2) else {
         return Ok(flat(ops::pop(work, &args.key(work, 1), end, 1)?));
@@ -283,11 +294,11 @@ fn bzmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     multi_pop(work, args, names, end, count)
 }
 
-fn end(options: &mut Options<'_>) -> Result<End> {
+fn end(options: &mut Options<'_>) -> Result<ZEnd> {
     if options.take("MIN") {
-        Ok(End::Min)
+        Ok(ZEnd::Min)
     } else if options.take("MAX") {
-        Ok(End::Max)
+        Ok(ZEnd::Max)
     } else {
         Err(Error::Syntax)
     }
@@ -297,7 +308,7 @@ fn multi_pop<'a>(
     work: &mut Work<'_>,
     args: &Args<'a>,
     names: &[&'a [u8]],
-    end: End,
+    end: ZEnd,
     count: usize,
 ) -> Result<Reply> {
     let keys = args.keys(work, names);
@@ -307,15 +318,15 @@ fn multi_pop<'a>(
 }
 
 fn bzpopmin(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    blocking_pop_now(work, args, End::Min)
+    blocking_pop_now(work, args, ZEnd::Min)
 }
 
 fn bzpopmax(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    blocking_pop_now(work, args, End::Max)
+    blocking_pop_now(work, args, ZEnd::Max)
 }
 
 /// Takes what is there, and does not wait for what is not.
-fn blocking_pop_now(work: &mut Work<'_>, args: &Args<'_>, end: End) -> Result<Reply> {
+fn blocking_pop_now(work: &mut Work<'_>, args: &Args<'_>, end: ZEnd) -> Result<Reply> {
     let [names @ .., _] = args.rest(1) else { return Err(args.arity_error()) };
     args.timeout(work, args.len() - 1)?;
     let keys = args.keys(work, names);

@@ -158,7 +158,7 @@ fn remove_event(span: Span<'_>) -> &'static str {
 
 /// Which end of a sorted set is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ZEnd {
     /// Lowest scores first.
     Min,
     /// Highest scores first.
@@ -166,7 +166,7 @@ pub enum End {
 }
 
 /// ZPOPMIN and ZPOPMAX: takes up to `count` members off one end, outermost first.
-pub fn pop(work: &mut Work<'_>, key: &Key<'_>, end: End, count: usize) -> Result<Vec<Scored>> {
+pub fn pop(work: &mut Work<'_>, key: &Key<'_>, end: ZEnd, count: usize) -> Result<Vec<Scored>> {
     if count == 0 {
         work.expect_kind(key, Kind::ZSet)?;
         return Ok(Vec::new());
@@ -174,10 +174,10 @@ pub fn pop(work: &mut Work<'_>, key: &Key<'_>, end: End, count: usize) -> Result
     let edited = work.edit::<ZSet, _>(key, false, |edit| {
         let len = edit.view().len();
         let count = count.min(len);
-        let ranks = if end == End::Min { 0..count } else { len - count..len };
+        let ranks = if end == ZEnd::Min { 0..count } else { len - count..len };
         let mut taken = Vec::with_capacity(count);
         edit.remove_range(ranks, |member, score| taken.push(scored(member, score)));
-        if end == End::Max {
+        if end == ZEnd::Max {
             taken.reverse();
         }
         taken
@@ -191,7 +191,7 @@ pub fn pop(work: &mut Work<'_>, key: &Key<'_>, end: End, count: usize) -> Result
             effect(work, b"ZREM", key, &members);
         }
     }
-    touch_shrunk(work, key, if end == End::Min { "zpopmin" } else { "zpopmax" }, edited.emptied);
+    touch_shrunk(work, key, if end == ZEnd::Min { "zpopmin" } else { "zpopmax" }, edited.emptied);
     Ok(edited.result)
 }
 
@@ -199,7 +199,7 @@ pub fn pop(work: &mut Work<'_>, key: &Key<'_>, end: End, count: usize) -> Result
 pub fn multi_pop(
     work: &mut Work<'_>,
     keys: &[Key<'_>],
-    end: End,
+    end: ZEnd,
     count: usize,
 ) -> Result<Option<(usize, Vec<Scored>)>> {
     for (at, key) in keys.iter().enumerate() {

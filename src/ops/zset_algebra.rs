@@ -16,9 +16,12 @@ use std::ops::ControlFlow;
 /// What becomes of the scores that a member has in several sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Aggregate {
+    /// Their sum.
     #[default]
     Sum,
+    /// The least of them.
     Min,
+    /// The greatest of them.
     Max,
 }
 

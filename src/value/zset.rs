@@ -104,7 +104,7 @@ impl Rule {
 pub enum Put {
     /// The rule left it as it was, there or not.
     Left,
-    /// It had this score already.
+    /// It had this score already, or the other zero.
     Same(f64),
     Changed(f64),
     Added(f64),
@@ -115,7 +115,7 @@ impl Put {
         match (old, new) {
             (_, None) => Put::Left,
             (None, Some(new)) => Put::Added(new),
-            (Some(old), Some(new)) if old == new => Put::Same(old),
+            (Some(old), Some(new)) if old == new => Put::Same(new),
             (Some(_), Some(new)) => Put::Changed(new),
         }
     }
