@@ -30,6 +30,7 @@ pub mod value;
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use api::MessagePack;
+pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Bit, BitField};
@@ -38,7 +39,6 @@ pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl}
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
-pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 pub use bytes::Bytes;
 pub use clock::Clock;
 pub use command::{Form, Protocol, Reply, Session};

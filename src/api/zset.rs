@@ -72,7 +72,7 @@ impl ZAddOptions {
         if self.only == Only::New && self.toward != Toward::Any {
             return Err(Error::text("ERR GT, LT, and/or NX options at the same time are not compatible"));
         }
-        Ok(Rule { only: self.only, toward: self.toward, incr })
+        Ok(Rule { only: self.only, toward: self.toward, incr, exact: false })
     }
 }
 
@@ -229,7 +229,8 @@ impl<S: Scope> Store<S> {
             self.write(key, |work, key| ops::add(work, key, &pair, rule))?
         } else {
             let pairs: Vec<(f64, M)> = first.into_iter().chain(second).chain(pairs).collect();
-            let pairs: Vec<Given<'_>> = pairs.iter().map(|(score, member)| (*score, member.as_ref())).collect();
+            let pairs: Vec<Given<'_>> =
+                pairs.iter().map(|(score, member)| (*score, member.as_ref())).collect();
             self.write(key, |work, key| ops::add(work, key, &pairs, rule))?
         };
         Ok(tally.added + if options.changed { tally.changed } else { 0 })
