@@ -11,6 +11,7 @@ mod frugal;
 mod generic;
 mod hash;
 mod hash_ttl;
+mod hyperloglog;
 mod keyspace;
 mod list;
 mod server;

@@ -18,6 +18,7 @@ mod generic;
 mod hash;
 mod hash_ttl;
 mod help;
+mod hyperloglog;
 mod info;
 mod keyspace;
 mod list;
@@ -43,6 +44,7 @@ const GROUPS: &[&[Row]] = &[
     hash_ttl::ROWS,
     list::ROWS,
     set::ROWS,
+    hyperloglog::ROWS,
     generic::ROWS,
     expire::ROWS,
     keyspace::ROWS,

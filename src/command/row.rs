@@ -67,6 +67,7 @@ impl Flags {
 pub enum Group {
     String,
     Bitmap,
+    HyperLogLog,
     Hash,
     List,
     Set,
@@ -82,6 +83,7 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
             Group::Hash => "hash",
             Group::List => "list",
             Group::Set => "set",
@@ -255,6 +257,8 @@ pub struct Row {
     pub categories: &'static [&'static str],
     /// It can't be queued in MULTI (WATCH) or is run at once there (EXEC, DISCARD, ...).
     pub immediate: bool,
+    /// It reads by all signs, and yet changes bytes on the way (PFCOUNT keeps its answer): it needs its keys for itself.
+    pub caches: bool,
 }
 
 impl Row {
@@ -277,6 +281,7 @@ impl Row {
             tips: &[],
             categories: &[],
             immediate: false,
+            caches: false,
         }
     }
 
@@ -346,6 +351,12 @@ impl Row {
     /// Runs at once inside MULTI.
     pub const fn immediate(mut self) -> Row {
         self.immediate = true;
+        self
+    }
+
+    /// Changes bytes though it reads.
+    pub const fn caches(mut self) -> Row {
+        self.caches = true;
         self
     }
 

@@ -6,6 +6,7 @@ pub mod expire;
 pub mod generic;
 pub mod hash;
 pub mod hash_ttl;
+pub mod hyperloglog;
 pub mod keyspace;
 pub mod list;
 pub mod server;

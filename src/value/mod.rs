@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub mod bitmap;
 pub mod hash;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod list;
 pub mod set;

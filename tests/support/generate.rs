@@ -114,6 +114,7 @@ impl Maker<'_> {
 
     fn argument(&mut self, arg: &Arg) {
         let times = match arg.multiple {
+            true if self.family == Some('p') && arg.name == "element" && self.rng.chance(15) => 300,
             true if self.rng.chance(1) => 150,
             true => 1 + self.rng.below(4),
             false => 1,
@@ -234,6 +235,10 @@ impl Maker<'_> {
 
     fn string(&mut self, name: &str, times: usize) -> Vec<u8> {
         match name {
+            "subcommand" => {
+                self.rng.pick(&["GETREG", "DECODE", "ENCODING", "TODENSE", "x"]).as_bytes().to_vec()
+            }
+            "element" if self.family == Some('p') => format!("e{}", self.rng.below(4000)).into_bytes(),
             "encoding" => self.rng.pick(&ENCODINGS).as_bytes().to_vec(),
             "type" => self
                 .rng

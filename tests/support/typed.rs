@@ -19,8 +19,20 @@ type Answer = Option<Result<Reply>>;
 pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
     let name = String::from_utf8(args.first()?.to_ascii_uppercase()).ok()?;
     let words: Vec<&[u8]> = args[1..].iter().map(Vec::as_slice).collect();
-    let groups =
-        [strings, string_options, bitmaps, hashes, fields, lists, list_ends, sets, set_algebra, keys, times];
+    let groups = [
+        strings,
+        string_options,
+        bitmaps,
+        hyperloglogs,
+        hashes,
+        fields,
+        lists,
+        list_ends,
+        sets,
+        set_algebra,
+        keys,
+        times,
+    ];
     groups.into_iter().find_map(|group| group(store, &name, &words))
 }
 
@@ -255,6 +267,17 @@ fn bitmaps<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
             };
             count(store.bitop(op, dest, some(sources)?))
         }
+        _ => None,
+    }
+}
+
+fn hyperloglogs<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("PFADD", [key, elements @ ..]) => yes(store.pfadd(key, elements)),
+        // A full one counts as more than a number can say, which the command prints as a negative one.
+        ("PFCOUNT", [key]) => count(store.pfcount(key).map(|n| n as i64)),
+        ("PFCOUNT", keys) => count(store.pfcount_union(some(keys)?).map(|n| n as i64)),
+        ("PFMERGE", [dest, sources @ ..]) => done(store.pfmerge(dest, sources)),
         _ => None,
     }
 }
