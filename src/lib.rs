@@ -38,6 +38,7 @@ pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl}
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
+pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 pub use bytes::Bytes;
 pub use clock::Clock;
 pub use command::{Form, Protocol, Reply, Session};

@@ -22,6 +22,8 @@ mod string;
 mod transaction;
 #[cfg(feature = "typed")]
 mod typed;
+mod zset;
+mod zset_algebra;
 
 pub use bitmap::{Bit, BitField};
 pub use builder::Builder;
@@ -36,6 +38,8 @@ pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
 pub use string::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use transaction::{Open, Transaction};
+pub use zset::{ZAddOptions, ZEnd, ZRange, ZSetScan};
+pub use zset_algebra::{Aggregate, ZMix};
 #[cfg(feature = "typed-json")]
 pub use typed::Json;
 #[cfg(feature = "typed-messagepack")]

@@ -27,6 +27,8 @@ mod set;
 mod sort;
 mod string;
 mod transactions;
+mod zset;
+mod zset_algebra;
 
 pub use print::Form;
 pub use reply::Reply;
@@ -45,6 +47,8 @@ const GROUPS: &[&[Row]] = &[
     list::ROWS,
     set::ROWS,
     hyperloglog::ROWS,
+    zset::ROWS,
+    zset_algebra::ROWS,
     generic::ROWS,
     expire::ROWS,
     keyspace::ROWS,

@@ -7,6 +7,7 @@
 
 use crate::limits::Rules;
 use crate::{Error, Result};
+use std::ops::Range;
 use std::sync::Arc;
 
 pub mod bitmap;
@@ -16,11 +17,13 @@ pub mod lcs;
 pub mod list;
 pub mod set;
 pub mod string;
+pub mod zset;
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
 pub use string::StrRef;
+pub use zset::ZSet;
 
 /// The types a key can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,11 +37,13 @@ pub enum Kind {
     Set,
     /// Hashes.
     Hash,
+    /// Sorted sets.
+    ZSet,
 }
 
 impl Kind {
     /// All types.
-    pub const ALL: [Kind; 4] = [Kind::String, Kind::List, Kind::Set, Kind::Hash];
+    pub const ALL: [Kind; 5] = [Kind::String, Kind::List, Kind::Set, Kind::Hash, Kind::ZSet];
 
     /// The type with this name, in any case.
     pub fn named(name: &[u8]) -> Option<Kind> {
@@ -52,6 +57,7 @@ impl Kind {
             Kind::List => "list",
             Kind::Set => "set",
             Kind::Hash => "hash",
+            Kind::ZSet => "zset",
         }
     }
 }
@@ -75,6 +81,7 @@ pub enum Form {
     PackedSet = 8,
     IntSet = 9,
     PackedList = 10,
+    PackedZSet = 11,
 }
 
 impl Form {
@@ -90,8 +97,8 @@ impl Form {
         Form::PackedSet,
         Form::IntSet,
         Form::PackedList,
+        Form::PackedZSet,
         // Numbers no entry carries.
-        Form::Int8,
         Form::Int8,
         Form::Int8,
         Form::Int8,
@@ -111,6 +118,7 @@ impl Form {
             Form::PackedHash => Kind::Hash,
             Form::PackedSet | Form::IntSet => Kind::Set,
             Form::PackedList => Kind::List,
+            Form::PackedZSet => Kind::ZSet,
             Form::Boxed => return None,
         })
     }
@@ -124,6 +132,7 @@ pub enum Value {
     Hash(Hash),
     List(List),
     Set(Set),
+    ZSet(ZSet),
 }
 
 impl Value {
@@ -134,6 +143,7 @@ impl Value {
             Value::Hash(_) => Kind::Hash,
             Value::List(_) => Kind::List,
             Value::Set(_) => Kind::Set,
+            Value::ZSet(_) => Kind::ZSet,
         }
     }
 
@@ -144,6 +154,7 @@ impl Value {
             Value::Hash(hash) => hash.mem(),
             Value::List(list) => list.mem(),
             Value::Set(set) => set.mem(),
+            Value::ZSet(set) => set.mem(),
         }
     }
 
@@ -154,6 +165,7 @@ impl Value {
             Value::Hash(hash) => hash.recount(),
             Value::List(list) => list.recount(),
             Value::Set(set) => set.recount(),
+            Value::ZSet(set) => set.recount(),
         }
     }
 
@@ -176,8 +188,18 @@ impl Value {
             Value::Hash(hash) => hash.weight(),
             Value::List(list) => list.weight(),
             Value::Set(set) => set.weight(),
+            Value::ZSet(set) => set.weight(),
         }
     }
+}
+
+/// The indices from `start` to `stop`, both included and negative from the end, that a sequence of `len` has.
+#[inline]
+pub fn span(start: i64, stop: i64, len: usize) -> Range<usize> {
+    let len = len as i64;
+    let from_front = |index: i64| if index < 0 { index.saturating_add(len) } else { index };
+    let (start, stop) = (from_front(start).max(0), from_front(stop).min(len - 1));
+    if start > stop { 0..0 } else { start as usize..stop as usize + 1 }
 }
 
 /// What a collection type gives the keyspace so that `Work::view` and `Work::edit` serve them all.
@@ -276,6 +298,7 @@ impl<'a> View<'a> {
             Kind::Hash => self.collection::<Hash>().map_or("", |hash| hash.encoding()),
             Kind::List => self.collection::<List>().map_or("", |list| list.encoding(rules.profile)),
             Kind::Set => self.collection::<Set>().map_or("", |set| set.encoding(rules.profile)),
+            Kind::ZSet => self.collection::<ZSet>().map_or("", |set| set.encoding()),
         }
     }
 
