@@ -30,15 +30,16 @@ pub mod value;
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use api::MessagePack;
+pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Bit, BitField};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
+pub use api::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
-pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 pub use bytes::Bytes;
 pub use clock::Clock;
 pub use command::{Form, Protocol, Reply, Session};
@@ -50,6 +51,7 @@ pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;
 pub use value::Kind;
 pub use value::bitmap::{BitOp, BitType, Overflow};
+pub use value::geo::{GeoHit, GeoPoint, GeoUnit};
 pub use value::lcs::LcsMatch;
 pub use value::list::Side;
 

@@ -9,6 +9,7 @@ mod expire;
 #[cfg(feature = "typed")]
 mod frugal;
 mod generic;
+mod geo;
 mod hash;
 mod hash_ttl;
 mod hyperloglog;
@@ -29,6 +30,7 @@ pub use bitmap::{Bit, BitField};
 pub use builder::Builder;
 pub use expire::{Deadline, ExpireOptions, Ttl};
 pub use generic::CopyOptions;
+pub use geo::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use hash::HashScan;
 pub use hash_ttl::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions};
 pub use keyspace::{Scan, ScanPrefix};
@@ -38,11 +40,11 @@ pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
 pub use string::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use transaction::{Open, Transaction};
-pub use zset::{ZAddOptions, ZEnd, ZRange, ZSetScan};
-pub use zset_algebra::{Aggregate, ZMix};
 #[cfg(feature = "typed-json")]
 pub use typed::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use typed::MessagePack;
 #[cfg(feature = "typed")]
 pub use typed::{Bincode, Codec, Typed};
+pub use zset::{ZAddOptions, ZEnd, ZRange, ZSetScan};
+pub use zset_algebra::{Aggregate, ZMix};

@@ -229,7 +229,8 @@ impl<S: Scope> Store<S> {
             self.write(key, |work, key| ops::add(work, key, &pair, rule))?
         } else {
             let pairs: Vec<(f64, M)> = first.into_iter().chain(second).chain(pairs).collect();
-            let pairs: Vec<Given<'_>> = pairs.iter().map(|(score, member)| (*score, member.as_ref())).collect();
+            let pairs: Vec<Given<'_>> =
+                pairs.iter().map(|(score, member)| (*score, member.as_ref())).collect();
             self.write(key, |work, key| ops::add(work, key, &pairs, rule))?
         };
         Ok(tally.added + if options.changed { tally.changed } else { 0 })

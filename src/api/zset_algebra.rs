@@ -289,9 +289,8 @@ impl<S: Scope> Store<S> {
         let recipe = mix.recipe(how, keys.len())?;
         let mut all = vec![target.as_ref()];
         all.extend(slices(&keys));
-        let body = |work: &mut Work<'_>, keys: &[Key<'_>]| {
-            ops::combine_store(work, &recipe, &keys[0], &keys[1..])
-        };
+        let body =
+            |work: &mut Work<'_>, keys: &[Key<'_>]| ops::combine_store(work, &recipe, &keys[0], &keys[1..]);
         self.over(&all, Access::Write, body)
     }
 }

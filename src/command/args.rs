@@ -90,7 +90,8 @@ impl<'a> Args<'a> {
     pub fn timeout(&self, work: &Work<'_>, at: usize) -> Result<Duration> {
         let negative = Error::text("ERR timeout is negative");
         let seconds = LongDouble::parse(self.words[at]).map(LongDouble::to_f64);
-        let millis = (seconds.ok_or(Error::text("ERR timeout is not a float or out of range"))? * 1000.0).ceil();
+        let millis =
+            (seconds.ok_or(Error::text("ERR timeout is not a float or out of range"))? * 1000.0).ceil();
         if millis < 0.0 {
             return Err(negative);
         }

@@ -174,6 +174,7 @@ fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
         _ if matches!(row.run, Run::Container(_)) => None,
         Group::String => Some("@string"),
         Group::Bitmap => Some("@bitmap"),
+        Group::Geo => Some("@geo"),
         Group::HyperLogLog => Some("@hyperloglog"),
         Group::Hash => Some("@hash"),
         Group::List => Some("@list"),

@@ -15,6 +15,7 @@ mod connection;
 mod debug;
 mod expire;
 mod generic;
+mod geo;
 mod hash;
 mod hash_ttl;
 mod help;
@@ -46,6 +47,7 @@ const GROUPS: &[&[Row]] = &[
     hash_ttl::ROWS,
     list::ROWS,
     set::ROWS,
+    geo::ROWS,
     hyperloglog::ROWS,
     zset::ROWS,
     zset_algebra::ROWS,

@@ -68,6 +68,7 @@ impl Flags {
 pub enum Group {
     String,
     Bitmap,
+    Geo,
     HyperLogLog,
     Hash,
     List,
@@ -85,6 +86,7 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
+            Group::Geo => "geo",
             Group::HyperLogLog => "hyperloglog",
             Group::Hash => "hash",
             Group::List => "list",

@@ -8,7 +8,7 @@ use super::row::{
 use super::set::page;
 use crate::keyspace::Work;
 use crate::num;
-use crate::ops::zset::{self as ops, ZEnd, Given, Scored};
+use crate::ops::zset::{self as ops, Given, Scored, ZEnd};
 use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way};
 use crate::{Bytes, Error, Result};
 use std::ops::Bound;
@@ -40,10 +40,14 @@ pub const ROWS: &[Row] = &[
     .keys(&[KeySpec::counted(2, &["RW", "access", "delete"])])
     .since(7, 0, 0)
     .doc("Takes members off the first sorted set that has any; waits for none yet", POP),
-    blocking_pop("BZPOPMAX key [key ...] timeout", bzpopmax)
-        .doc("Takes the member of the highest score off the first sorted set that has any; waits for none yet", POP),
-    blocking_pop("BZPOPMIN key [key ...] timeout", bzpopmin)
-        .doc("Takes the member of the lowest score off the first sorted set that has any; waits for none yet", POP),
+    blocking_pop("BZPOPMAX key [key ...] timeout", bzpopmax).doc(
+        "Takes the member of the highest score off the first sorted set that has any; waits for none yet",
+        POP,
+    ),
+    blocking_pop("BZPOPMIN key [key ...] timeout", bzpopmin).doc(
+        "Takes the member of the lowest score off the first sorted set that has any; waits for none yet",
+        POP,
+    ),
     row("ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", -4, ADDS, zadd)
         .keys(&[KeySpec::at(1, &["RW", "update"])])
         .since(1, 2, 0)
@@ -106,7 +110,8 @@ pub const ROWS: &[Row] = &[
     .keys(&[KeySpec::at(1, &["OW", "update"]), KeySpec::at(2, &["RO", "access"])])
     .since(6, 2, 0)
     .doc("Stores what ZRANGE answers and tells how many members that is", WALK),
-    rank("ZRANK key member [WITHSCORE]", zrank).doc("A member's place, the lowest score's being 0", "O(log N)"),
+    rank("ZRANK key member [WITHSCORE]", zrank)
+        .doc("A member's place, the lowest score's being 0", "O(log N)"),
     row("ZREM key member [member ...]", -3, WRITE.or(FAST), zrem)
         .keys(SHRUNK)
         .since(1, 2, 0)
@@ -142,16 +147,11 @@ pub const ROWS: &[Row] = &[
         .since(2, 8, 0)
         .tips(&["nondeterministic_output"])
         .doc("Walks the members of a sorted set page by page", "O(1) for each member visited"),
-    row("ZSCORE key member", 3, READS, zscore)
-        .keys(READ)
-        .since(1, 2, 0)
-        .doc("A member's score", "O(1)"),
+    row("ZSCORE key member", 3, READS, zscore).keys(READ).since(1, 2, 0).doc("A member's score", "O(1)"),
 ];
 
 const fn blocking_pop(syntax: &'static str, handler: Handler) -> Row {
-    row(syntax, -3, WRITE.or(NOSCRIPT).or(BLOCKING).or(FAST), handler)
-        .keys(WAITED)
-        .since(5, 0, 0)
+    row(syntax, -3, WRITE.or(NOSCRIPT).or(BLOCKING).or(FAST), handler).keys(WAITED).since(5, 0, 0)
 }
 
 /// WITHSCORE came with 7.2.
@@ -169,7 +169,9 @@ fn double_or_null(score: Option<f64>) -> Reply {
 
 /// Member and score, one after the other.
 fn flat(pairs: Vec<Scored>) -> Reply {
-    Reply::Array(pairs.into_iter().flat_map(|(member, score)| [Reply::Bulk(member), Reply::Double(score)]).collect())
+    Reply::Array(
+        pairs.into_iter().flat_map(|(member, score)| [Reply::Bulk(member), Reply::Double(score)]).collect(),
+    )
 }
 
 /// Pairs of member and score.

@@ -21,15 +21,11 @@ const UNION: &str = "O(N + M log M) for N members in all and M in the result";
 const DIFF: &str = "O(N*K + M log M) for K sets, the first of N members, and M members in the result";
 
 const fn read(syntax: &'static str, handler: Handler) -> Row {
-    Row::new(syntax, -3, READ, Group::SortedSet, Run::Work(handler))
-        .keys(SOURCES)
-        .since(6, 2, 0)
+    Row::new(syntax, -3, READ, Group::SortedSet, Run::Work(handler)).keys(SOURCES).since(6, 2, 0)
 }
 
 const fn store(syntax: &'static str, handler: Handler) -> Row {
-    Row::new(syntax, -4, STORE, Group::SortedSet, Run::Work(handler))
-        .keys(OVERWRITES)
-        .since(2, 0, 0)
+    Row::new(syntax, -4, STORE, Group::SortedSet, Run::Work(handler)).keys(OVERWRITES).since(2, 0, 0)
 }
 
 /// The rows of the sorted set group that are over several sets.

@@ -4,6 +4,7 @@
 pub mod bitmap;
 pub mod expire;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod hash_ttl;
 pub mod hyperloglog;

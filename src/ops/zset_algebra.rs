@@ -142,7 +142,9 @@ pub fn combine(work: &Work<'_>, recipe: &Recipe<'_>, keys: &[Key<'_>]) -> Result
             union(work, &parts, recipe.aggregate)
         }
     };
-    found.sort_unstable_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal).then_with(|| a.0.cmp(&b.0)));
+    found.sort_unstable_by(|a, b| {
+        a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal).then_with(|| a.0.cmp(&b.0))
+    });
     Ok(found)
 }
 
