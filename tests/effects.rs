@@ -64,7 +64,8 @@ fn data_rows(profile: Profile) -> Vec<Row> {
     let others = ["SWAPDB", "FLUSHALL", "FLUSHDB", "SELECT"];
     rows.retain(|row| {
         let holds =
-            ["string", "bitmap", "hyperloglog", "hash", "list", "set", "generic"].contains(&row.group);
+            ["string", "bitmap", "hyperloglog", "hash", "list", "set", "sorted-set", "geo", "generic"]
+                .contains(&row.group);
         (holds || others.contains(&&*row.name)) && !row.name.ends_with("|HELP")
     });
     rows
