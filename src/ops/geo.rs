@@ -2,6 +2,7 @@
 //! changes them is ZADD, and its effect theirs.
 
 use super::zset::{self, Scored, Tally};
+use crate::ds::front::sort_front;
 use crate::keyspace::{Key, Work};
 use crate::num::format_f64;
 use crate::value::Kind;
@@ -116,7 +117,7 @@ pub fn search(work: &Work<'_>, key: &Key<'_>, search: &Search) -> Result<Vec<Geo
     let mut hits = gather(set, search);
     let nearest = search.count.filter(|_| !search.any).map(|_| Order::Nearest);
     if let Some(order) = search.order.or(nearest) {
-        sort(&mut hits, order);
+        sort(&mut hits, order, search.count);
     }
     hits.truncate(search.count.unwrap_or(usize::MAX));
     let unit = search.region.unit.meters();
@@ -146,11 +147,15 @@ fn gather(set: ZSetRef<'_>, search: &Search) -> Vec<GeoHit> {
     hits
 }
 
-fn sort(hits: &mut [GeoHit], order: Order) {
-    let nearer = |a: &GeoHit, b: &GeoHit| a.distance.partial_cmp(&b.distance).unwrap_or(Ordering::Equal);
-    match order {
-        Order::Nearest => hits.sort_by(nearer),
-        Order::Farthest => hits.sort_by(|a, b| nearer(b, a)),
+/// Sorts as many as are wanted. Members at one distance come as a real server sorts them.
+fn sort(hits: &mut [GeoHit], order: Order, count: Option<usize>) {
+    let compare = |a: &GeoHit, b: &GeoHit| {
+        let (a, b) = if order == Order::Nearest { (a, b) } else { (b, a) };
+        a.distance.partial_cmp(&b.distance).unwrap_or(Ordering::Equal)
+    };
+    match count {
+        Some(count) if count < hits.len() => sort_front(hits, count, &compare),
+        _ => hits.sort_by(compare),
     }
 }
 
