@@ -49,6 +49,7 @@ impl Mode {
             ("set-max-listpack-entries", "6"),
             ("list-max-listpack-size", "3"),
             ("hll-sparse-max-bytes", "100"),
+            ("zset-max-listpack-entries", "5"),
         ];
         for (name, value) in settings.into_iter().filter(|_| self.small) {
             embedded::configure(&store, name, value).unwrap();

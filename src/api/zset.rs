@@ -72,7 +72,7 @@ impl ZAddOptions {
         if self.only == Only::New && self.toward != Toward::Any {
             return Err(Error::text("ERR GT, LT, and/or NX options at the same time are not compatible"));
         }
-        Ok(Rule { only: self.only, toward: self.toward, incr })
+        Ok(Rule { only: self.only, toward: self.toward, incr, exact: false })
     }
 }
 

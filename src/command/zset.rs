@@ -228,7 +228,7 @@ fn rule(nx: bool, xx: bool, gt: bool, lt: bool, incr: bool) -> Result<Rule> {
         (_, true) => Toward::Less,
         _ => Toward::Any,
     };
-    Ok(Rule { only, toward, incr })
+    Ok(Rule { only, toward, incr, exact: false })
 }
 
 /// Words as scores and members.

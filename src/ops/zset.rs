@@ -5,8 +5,8 @@ use crate::keyspace::{Expiry, Key, Work};
 use crate::num::{Digits, format_f64};
 use crate::ops::set::Page;
 use crate::value::set::select;
-use crate::value::zset::{Only, Put, Query, Rule, Span, Toward, Way, ZSetRef};
-use crate::value::{Kind, ZSet};
+use crate::value::zset::{Only, Put, Query, Rule, Span, Way, ZSetRef};
+use crate::value::{Collection, Kind, ZSet};
 use crate::{Bytes, Error, Result};
 use std::collections::HashSet;
 
@@ -51,7 +51,7 @@ impl Tally {
 }
 
 /// ZADD: puts members as `rule` says. With its `incr` there must be one pair only.
-pub fn add(work: &mut Work<'_>, key: &Key<'_>, pairs: &[Given<'_>], rule: Rule) -> Result<Tally> {
+pub fn add(work: &mut Work<'_>, key: &Key<'_>, pairs: &[Given<'_>], mut rule: Rule) -> Result<Tally> {
     if pairs.iter().any(|(score, _)| score.is_nan()) {
         return Err(Error::NotAFloat);
     }
@@ -59,50 +59,36 @@ pub fn add(work: &mut Work<'_>, key: &Key<'_>, pairs: &[Given<'_>], rule: Rule) 
         work.expect_kind(key, Kind::ZSet)?;
         return Ok(Tally::default());
     }
+    rule.exact = work.replaying();
+    let (recording, mut kept) = (work.recording(), Vec::new());
     let edited = work.edit::<ZSet, _>(key, rule.only != Only::Old, |edit| {
         edit.expect(pairs.len(), pairs.iter().map(|(_, member)| member.len()).max().unwrap_or(0));
         let mut tally = Tally::default();
         for (score, member) in pairs {
-            tally.count(edit.put(member, *score, rule)?);
+            let put = edit.put(member, *score, rule)?;
+            tally.count(put);
+            if recording && matches!(put, Put::Added(_) | Put::Changed(_)) {
+                kept.extend(edit.view().score(member).map(|score| (score, *member)));
+            }
         }
         Ok(tally)
     })?;
     let tally = edited.map_or(Ok(Tally::default()), |edited| edited.result)?;
     if tally.added + tally.changed > 0 {
-        if work.recording() {
-            effect_of_add(work, key, pairs, rule, tally);
-        }
+        effect_of_add(work, key, kept.into_iter());
         work.touch(key, if rule.incr { "zincr" } else { "zadd" });
     }
     Ok(tally)
 }
 
-/// The same pairs under the same conditions; of a sum, what came of it.
-fn effect_of_add(work: &mut Work<'_>, key: &Key<'_>, pairs: &[Given<'_>], rule: Rule, tally: Tally) {
-    let mut words: Vec<&[u8]> = vec![b"ZADD", key.bytes];
-    if !rule.incr {
-        conditions(rule).for_each(|word| words.push(word));
+/// ZADD with the scores as they were kept.
+fn effect_of_add<'a>(work: &mut Work<'_>, key: &Key<'_>, pairs: impl Iterator<Item = Given<'a>>) {
+    if work.recording() {
+        let pairs: Vec<(String, &[u8])> = pairs.map(|(score, member)| (format_f64(score), member)).collect();
+        let mut words: Vec<&[u8]> = vec![b"ZADD", key.bytes];
+        words.extend(pairs.iter().flat_map(|(score, member)| [score.as_bytes(), member]));
+        work.effect(&words);
     }
-    let sum = tally.score.filter(|_| rule.incr);
-    let scores: Vec<String> = pairs.iter().map(|(score, _)| format_f64(sum.unwrap_or(*score))).collect();
-    for (score, (_, member)) in scores.iter().zip(pairs) {
-        words.extend([score.as_bytes(), member]);
-    }
-    work.effect(&words);
-}
-
-fn conditions(rule: Rule) -> impl Iterator<Item = &'static [u8]> {
-    let only: &[&'static [u8]] = match rule.only {
-        Only::Any => &[],
-        Only::New => &[b"NX"],
-        Only::Old => &[b"XX"],
-    };
-    let toward: &[&'static [u8]] = match rule.toward {
-        Toward::Any => &[],
-        Toward::Greater => &[b"GT"],
-        Toward::Less => &[b"LT"],
-    };
-    only.iter().chain(toward).copied()
 }
 
 /// ZINCRBY, and ZADD with INCR: the member's score now, or `None` where the rule left it as it was.
@@ -322,24 +308,22 @@ pub fn random_repeats(work: &Work<'_>, key: &Key<'_>, count: u64) -> Result<Vec<
 // ---- whole sets
 
 /// Puts these members, which come in order and none twice, at `target`, whatever that held; none remove it. Answers how
-/// many there are. `effect` is what a replay is to do if the set is put.
-pub fn store(
-    work: &mut Work<'_>,
-    target: &Key<'_>,
-    pairs: &[Scored],
-    effect: &[&[u8]],
-    event: &'static str,
-) -> Result<u64> {
+/// many there are.
+pub fn store(work: &mut Work<'_>, target: &Key<'_>, pairs: &[Scored], event: &'static str) -> Result<u64> {
+    if work.exists(target)? {
+        work.effect(&[b"DEL", target.bytes]);
+    }
     if pairs.is_empty() {
         if work.remove(target)? {
-            work.effect(&[b"DEL", target.bytes]);
             work.touch(target, "del");
         }
         return Ok(0);
     }
     let set = ZSet::from_sorted(pairs, work.rules());
+    if work.recording() {
+        effect_of_add(work, target, set.view().iter().map(|(member, score)| (score, member)));
+    }
     work.put_collection(target, set, Expiry::Clear)?;
-    work.effect(effect);
     work.touch(target, event);
     Ok(pairs.len() as u64)
 }
@@ -351,15 +335,11 @@ pub fn range_store(
     source: &Key<'_>,
     query: &Query<'_>,
 ) -> Result<u64> {
-    // The effect names the source, so if it has expired it must be gone before.
-    work.settle(source)?;
-    let Some(set) = open(work, source)? else { return store(work, target, &[], &[], "") };
-    let ranks = set.select(query);
-    let mut pairs = Vec::with_capacity(ranks.len());
-    set.each(ranks.clone(), Way::Up, |member, score| pairs.push(scored(member, score)));
-    let ends = [ranks.start, ranks.end.saturating_sub(1)].map(|rank| Digits::new(rank as i64));
-    let words: [&[u8]; 5] = [b"ZRANGESTORE", target.bytes, source.bytes, &ends[0], &ends[1]];
-    store(work, target, &pairs, &words, "zrangestore")
+    let mut pairs = Vec::new();
+    if let Some(set) = open(work, source)? {
+        set.each(set.select(query), Way::Up, |member, score| pairs.push(scored(member, score)));
+    }
+    store(work, target, &pairs, "zrangestore")
 }
 
 // ---- saying what was done

@@ -3,7 +3,6 @@
 use super::set::Combine;
 use super::zset::{Scored, store};
 use crate::keyspace::{Key, Work};
-use crate::num::{Digits, format_f64};
 use crate::value::set::{Member, SetRef};
 use crate::value::zset::ZSetRef;
 use crate::value::{Kind, Set, ZSet};
@@ -35,14 +34,6 @@ impl Aggregate {
             _ => {}
         }
     }
-
-    fn word(self) -> &'static [u8] {
-        match self {
-            Aggregate::Sum => b"SUM",
-            Aggregate::Min => b"MIN",
-            Aggregate::Max => b"MAX",
-        }
-    }
 }
 
 fn not_nan(score: f64) -> f64 {
@@ -56,17 +47,6 @@ pub struct Recipe<'r> {
     /// What the scores of each source are multiplied by; none at all for 1 each. A difference takes scores as they are.
     pub weights: &'r [f64],
     pub aggregate: Aggregate,
-}
-
-impl Recipe<'_> {
-    /// The storing command and its event.
-    fn store_names(&self) -> (&'static [u8], &'static str) {
-        match self.how {
-            Combine::Inter => (b"ZINTERSTORE", "zinterstore"),
-            Combine::Union => (b"ZUNIONSTORE", "zunionstore"),
-            Combine::Diff => (b"ZDIFFSTORE", "zdiffstore"),
-        }
-    }
 }
 
 /// One set that takes part.
@@ -160,24 +140,13 @@ pub fn combine_store(
     target: &Key<'_>,
     keys: &[Key<'_>],
 ) -> Result<u64> {
-    for key in keys {
-        // The effect names the sources, so what has expired must be gone before it.
-        work.settle(key)?;
-    }
     let pairs = combine(work, recipe, keys)?;
-    let (command, event) = recipe.store_names();
-    let count = Digits::new(keys.len() as i64);
-    let weights: Vec<String> = recipe.weights.iter().map(|weight| format_f64(*weight)).collect();
-    let mut words: Vec<&[u8]> = vec![command, target.bytes, &count];
-    words.extend(keys.iter().map(|key| key.bytes));
-    if !weights.is_empty() {
-        words.push(b"WEIGHTS");
-        words.extend(weights.iter().map(String::as_bytes));
-    }
-    if recipe.how != Combine::Diff {
-        words.extend([b"AGGREGATE", recipe.aggregate.word()]);
-    }
-    store(work, target, &pairs, &words, event)
+    let event = match recipe.how {
+        Combine::Inter => "zinterstore",
+        Combine::Union => "zunionstore",
+        Combine::Diff => "zdiffstore",
+    };
+    store(work, target, &pairs, event)
 }
 
 /// ZINTERCARD: how many members the intersection has, counted up to `limit` (0: all).

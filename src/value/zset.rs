@@ -6,8 +6,9 @@
 //! its form by its size. A small packed set stands inline in its keyspace entry.
 //!
 //! In the packed form a score takes as many bytes as it needs: those of the double from the sign on, without the zeros
-//! at its end, so that small whole numbers take two or three. The packed form knows no negative zero, as in Redis: it
-//! becomes the positive one there.
+//! at its end, so that small whole numbers take two or three. A negative zero that comes into the packed form becomes the
+//! positive one, as in Redis, where what is told as an effect names the zero that was kept; only a replay puts scores as
+//! they are told ([`Rule::exact`]), lest what it gives depend on the thresholds of its store.
 //!
 //! What ZADD's options mean is decided once ([`Rule::decide`]), from the score that is there and the one that is given;
 //! the forms only look one up and put the other.
@@ -72,6 +73,8 @@ pub struct Rule {
     pub toward: Toward,
     /// The score is added to the one that is there.
     pub incr: bool,
+    /// A negative zero is kept in every form.
+    pub exact: bool,
 }
 
 impl Rule {
@@ -217,14 +220,18 @@ struct Digits {
 
 impl Digits {
     fn of(score: f64) -> Digits {
-        // Adding a zero takes a zero's sign.
-        let bytes = (score + 0.0).to_be_bytes();
+        let bytes = score.to_be_bytes();
         Digits { bytes, len: 8 - bytes.iter().rev().take_while(|byte| **byte == 0).count() }
     }
 
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
+}
+
+/// A score as the packed form takes it: adding a zero takes a zero's sign.
+fn unsigned_zero(score: f64) -> f64 {
+    score + 0.0
 }
 
 #[inline]
@@ -489,7 +496,7 @@ impl ZSet {
         let mut packed = Packed::new();
         for (member, score) in pairs {
             packed.push(member);
-            packed.push(Digits::of(*score).as_bytes());
+            packed.push(Digits::of(unsigned_zero(*score)).as_bytes());
         }
         ZSet::Packed(packed)
     }
@@ -531,13 +538,14 @@ impl ZSet {
         let found = find(packed.as_ref(), member).map(|entry| (entry.at, entry.score));
         let old = found.map(|(_, score)| score);
         let put = Put::of(old, rule.decide(old, score)?);
+        let kept = |score| if rule.exact { score } else { unsigned_zero(score) };
         match (put, found) {
             (Put::Changed(score), Some((at, _))) => {
                 packed.remove(at, 2);
-                pack(packed, member, score);
+                pack(packed, member, kept(score));
             }
             (Put::Added(score), _) if packs(rules, packed.len() / 2 + 1, member.len()) => {
-                pack(packed, member, score);
+                pack(packed, member, kept(score));
             }
             (Put::Added(score), _) => {
                 self.enlarge(rules);
@@ -761,12 +769,13 @@ mod tests {
         for score in [0.0, 1.5, -1e300, 5e-324, f64::MAX, f64::NEG_INFINITY, 1.0 / 3.0] {
             assert_eq!(score_of(Digits::of(score).as_bytes()), score);
         }
-        assert!(score_of(Digits::of(-0.0).as_bytes()).is_sign_positive());
+        assert!(score_of(Digits::of(-0.0).as_bytes()).is_sign_negative());
+        assert!(unsigned_zero(-0.0).is_sign_positive());
     }
 
     #[test]
     fn zadd_rules() {
-        let rule = |only, toward, incr| Rule { only, toward, incr };
+        let rule = |only, toward, incr| Rule { only, toward, incr, exact: false };
         let (any, new, old) = (Only::Any, Only::New, Only::Old);
         for (rule, old, given, wanted) in [
             (rule(any, Toward::Any, false), Some(1.0), 2.0, Some(2.0)),
