@@ -4,7 +4,6 @@
 use super::zset::{self, Scored, Tally};
 use crate::ds::front::sort_front;
 use crate::keyspace::{Key, Work};
-use crate::num::format_f64;
 use crate::value::Kind;
 use crate::value::geo::{GeoHit, GeoPoint, Region, Shape};
 use crate::value::zset::{Rule, Span, Way, ZSetRef};
@@ -172,14 +171,5 @@ pub fn search_store(
     let score = |hit: &GeoHit| if stored == Stored::Cells { hit.score } else { hit.distance };
     let mut pairs: Vec<Scored> = hits.into_iter().map(|hit| (hit.member.clone(), score(&hit))).collect();
     pairs.sort_by(|(a, x), (b, y)| x.total_cmp(y).then_with(|| a.cmp(b)));
-    if pairs.is_empty() || !work.recording() {
-        return zset::store(work, target, &pairs, &[], event);
-    }
-    if work.exists(target)? {
-        work.effect(&[b"DEL", target.bytes]);
-    }
-    let scores: Vec<String> = pairs.iter().map(|(_, score)| format_f64(*score)).collect();
-    let mut words: Vec<&[u8]> = vec![b"ZADD", target.bytes];
-    words.extend(scores.iter().zip(&pairs).flat_map(|(score, (member, _))| [score.as_bytes(), member]));
-    zset::store(work, target, &pairs, &words, event)
+    zset::store(work, target, &pairs, event)
 }
