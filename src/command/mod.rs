@@ -24,6 +24,9 @@ mod list;
 mod server;
 mod set;
 mod sort;
+mod stream;
+mod stream_group;
+mod stream_info;
 mod string;
 mod transactions;
 
@@ -43,6 +46,8 @@ const GROUPS: &[&[Row]] = &[
     hash_ttl::ROWS,
     list::ROWS,
     set::ROWS,
+    stream::ROWS,
+    stream_group::ROWS,
     generic::ROWS,
     expire::ROWS,
     keyspace::ROWS,

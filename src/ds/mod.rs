@@ -8,9 +8,11 @@ pub mod deadlines;
 pub mod directory;
 pub mod glob;
 pub mod intset;
+pub mod ordered;
 pub mod packed;
 pub mod runs;
 pub mod small_list;
+pub mod stream_block;
 pub mod table;
 pub mod varint;
 

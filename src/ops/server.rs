@@ -6,7 +6,7 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
 use crate::value::hash::HashRef;
 use crate::value::set::Member;
-use crate::value::{Hash, Kind, List, Set, View};
+use crate::value::{Hash, Kind, List, Set, Stream, View};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -104,6 +104,15 @@ fn add_value(work: &Work<'_>, view: View<'_>, digest: &mut Digest) {
         Kind::List => {
             if let Ok(list) = view.collection::<List>() {
                 digest.list(list.iter());
+            }
+        }
+        Kind::Stream => {
+            if let Ok(stream) = view.collection::<Stream>() {
+                digest.stream();
+                for entry in stream.iter() {
+                    let texts = entry.fields().flat_map(|(field, value)| [field, value]);
+                    digest.stream_entry((entry.id.ms, entry.id.seq), texts);
+                }
             }
         }
     }

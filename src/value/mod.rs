@@ -14,11 +14,16 @@ pub mod hash;
 pub mod lcs;
 pub mod list;
 pub mod set;
+pub mod stream;
+pub mod stream_group;
+pub mod stream_id;
+mod stream_size;
 pub mod string;
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
+pub use stream::Stream;
 pub use string::StrRef;
 
 /// The types a key can hold.
@@ -33,11 +38,13 @@ pub enum Kind {
     Set,
     /// Hashes.
     Hash,
+    /// Streams.
+    Stream,
 }
 
 impl Kind {
     /// All types.
-    pub const ALL: [Kind; 4] = [Kind::String, Kind::List, Kind::Set, Kind::Hash];
+    pub const ALL: [Kind; 5] = [Kind::String, Kind::List, Kind::Set, Kind::Hash, Kind::Stream];
 
     /// The type with this name, in any case.
     pub fn named(name: &[u8]) -> Option<Kind> {
@@ -51,6 +58,7 @@ impl Kind {
             Kind::List => "list",
             Kind::Set => "set",
             Kind::Hash => "hash",
+            Kind::Stream => "stream",
         }
     }
 }
@@ -123,6 +131,7 @@ pub enum Value {
     Hash(Hash),
     List(List),
     Set(Set),
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -133,6 +142,7 @@ impl Value {
             Value::Hash(_) => Kind::Hash,
             Value::List(_) => Kind::List,
             Value::Set(_) => Kind::Set,
+            Value::Stream(_) => Kind::Stream,
         }
     }
 
@@ -143,6 +153,7 @@ impl Value {
             Value::Hash(hash) => hash.mem(),
             Value::List(list) => list.mem(),
             Value::Set(set) => set.mem(),
+            Value::Stream(stream) => stream.mem(),
         }
     }
 
@@ -153,6 +164,7 @@ impl Value {
             Value::Hash(hash) => hash.recount(),
             Value::List(list) => list.recount(),
             Value::Set(set) => set.recount(),
+            Value::Stream(stream) => stream.recount(),
         }
     }
 
@@ -175,6 +187,7 @@ impl Value {
             Value::Hash(hash) => hash.weight(),
             Value::List(list) => list.weight(),
             Value::Set(set) => set.weight(),
+            Value::Stream(stream) => stream.weight(),
         }
     }
 }
@@ -275,6 +288,7 @@ impl<'a> View<'a> {
             Kind::Hash => self.collection::<Hash>().map_or("", |hash| hash.encoding()),
             Kind::List => self.collection::<List>().map_or("", |list| list.encoding(rules.profile)),
             Kind::Set => self.collection::<Set>().map_or("", |set| set.encoding(rules.profile)),
+            Kind::Stream => "stream",
         }
     }
 
