@@ -177,6 +177,7 @@ fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
         Group::Hash => Some("@hash"),
         Group::List => Some("@list"),
         Group::Set => Some("@set"),
+        Group::Stream => Some("@stream"),
         Group::Transactions => Some("@transaction"),
         Group::Connection => Some("@connection"),
         Group::Generic | Group::Server => None,

@@ -47,7 +47,6 @@ const GROUPS: &[&[Row]] = &[
     list::ROWS,
     set::ROWS,
     stream::ROWS,
-    stream_group::ROWS,
     generic::ROWS,
     expire::ROWS,
     keyspace::ROWS,

@@ -189,9 +189,7 @@ pub fn set_id(
     added: Option<u64>,
     deleted: Option<StreamId>,
 ) -> Result<()> {
-    if deleted.is_some_and(|deleted| id < deleted) {
-        return Err(Error::text("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"));
-    }
+    deleted.map_or(Ok(()), |deleted| check_deleted(id, deleted))?;
     let edited = work.edit::<Stream, _>(key, false, |edit| {
         check_id(edit, id, added)?;
         let old = edit.value.head();
@@ -215,6 +213,14 @@ pub fn set_id(
     }
     work.announce(key, "xsetid");
     Ok(())
+}
+
+/// Fails if a largest deleted id is beyond the last id.
+pub fn check_deleted(last: StreamId, deleted: StreamId) -> Result<()> {
+    if deleted <= last {
+        return Ok(());
+    }
+    Err(Error::text("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"))
 }
 
 /// Whether a stream can have this last id and so many entries added.

@@ -336,7 +336,9 @@ fn deliver_new(
         let (consumer, created) = seen(group, reader.consumer, heard);
         group.set_position(last, read);
         let pending = Pending { consumer, time: now, count: 1 };
-        ids.iter().for_each(|id| drop(group.set_pending(*id, Some(pending))));
+        for id in &ids {
+            group.set_pending(*id, Some(pending));
+        }
         if !ids.is_empty() {
             active(group, consumer, heard);
         }
@@ -368,7 +370,9 @@ fn deliver_pending(
     }
     let done = edit.with_group(reader.group, |group| {
         let (_, created) = seen(group, reader.consumer, heard);
-        again.iter().for_each(|(id, pending)| drop(group.set_pending(*id, Some(*pending))));
+        for (id, pending) in &again {
+            group.set_pending(*id, Some(*pending));
+        }
         Delivered { served: true, created, pending: again, position: None }
     });
     done.unwrap_or_default()

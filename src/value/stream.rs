@@ -474,7 +474,9 @@ impl Collection for Stream {
         match step {
             StreamUndo::Head(head) => self.head = head,
             StreamUndo::Pop(cost) => self.pop(cost),
-            StreamUndo::Mark(id) => drop(self.mark(id, false)),
+            StreamUndo::Mark(id) => {
+                self.mark(id, false);
+            }
             StreamUndo::Block(master, block) => self.insert_block(master, *block),
             StreamUndo::Group(name, group) => drop(self.put_group(&name, group.map(|group| *group))),
             StreamUndo::InGroup(name, step) => {

@@ -304,7 +304,9 @@ impl GroupEdit<'_> {
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let number = self.group.number(name)?;
         let ids: Vec<StreamId> = self.group.consumer(name)?.ids_from(StreamId::MIN).collect();
-        ids.iter().for_each(|id| drop(self.set_pending(*id, None)));
+        for id in &ids {
+            self.set_pending(*id, None);
+        }
         let consumer = self.group.take_consumer(number)?;
         self.note(|| GroupUndo::Removed(number, Box::new(consumer)));
         Some(ids.len())
