@@ -144,7 +144,7 @@ fn delete_consumer(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 // ---- reading and acknowledging
 
 pub(super) fn xreadgroup(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let reading = Reading::parse(work, args, true)?;
+    let reading = Reading::parse(args, true)?;
     let Some((group, consumer)) = reading.group else { return Err(Error::Syntax) };
     let keys = args.keys(work, reading.keys);
     let which = keys.iter().zip(reading.ids).map(|(key, word)| which(work, key, group, word));

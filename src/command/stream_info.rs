@@ -92,9 +92,9 @@ fn groups(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 const USUAL_COUNT: usize = 10;
 
 fn stream(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let most = full(args)?;
     let eager = work.rules().profile >= Profile::V7_2;
     let stream = open(work, args)?;
+    let most = full(args)?;
     let mut about = head(stream);
     match most {
         None => {

@@ -97,7 +97,7 @@ fn next_id(last: StreamId, wanted: NewId, now: u64) -> Result<StreamId> {
     let id = match wanted {
         NewId::Auto if now > last.ms => StreamId::new(now, 0),
         NewId::Auto => last.next().ok_or(EXHAUSTED)?,
-        NewId::In(ms) if ms == last.ms => StreamId::new(ms, last.seq.checked_add(1).ok_or(SMALLER)?),
+        NewId::In(ms) if ms == last.ms => StreamId::new(ms, last.seq.checked_add(1).ok_or(TOO_LARGE)?),
         NewId::In(ms) => StreamId::new(ms, 0),
         NewId::Given(id) => id,
     };
@@ -171,6 +171,12 @@ pub fn last_id(work: &Work<'_>, key: &Key<'_>) -> Result<StreamId> {
     Ok(open(work, key)?.map_or(StreamId::MIN, |stream| stream.head().last))
 }
 
+/// The id after which the last entry is read, for XREAD's `+`.
+pub fn before_last(work: &Work<'_>, key: &Key<'_>) -> Result<StreamId> {
+    let last = open(work, key)?.and_then(Stream::last_valid);
+    Ok(last.and_then(StreamId::prev).unwrap_or(StreamId::MIN))
+}
+
 /// XREAD of one stream: the entries after an id, if there is one.
 pub fn after<'w>(
     work: &'w Work<'_>,
@@ -195,21 +201,16 @@ pub fn set_id(
         let old = edit.value.head();
         let deleted = deleted.filter(|id| *id != StreamId::MIN).unwrap_or(old.deleted);
         edit.set_head(Head { last: id, added: added.unwrap_or(old.added), deleted, ..old });
-        Ok(edit.value.head())
+        Ok(())
     })?;
-    let head = edited.ok_or(Error::NoSuchKey)?.result?;
+    edited.ok_or(Error::NoSuchKey)?.result?;
     if work.recording() {
-        let (last, deleted) = (id.to_string(), head.deleted.to_string());
-        let added = Digits::unsigned(head.added);
-        work.effect(&[
-            b"XSETID",
-            key.bytes,
-            last.as_bytes(),
-            b"ENTRIESADDED",
-            &added,
-            b"MAXDELETEDID",
-            deleted.as_bytes(),
-        ]);
+        let (last, deleted) = (id.to_string(), deleted.map(|id| id.to_string()));
+        let added = added.map(Digits::unsigned);
+        let mut words: Vec<&[u8]> = vec![b"XSETID", key.bytes, last.as_bytes()];
+        words.extend(added.iter().flat_map(|added| [b"ENTRIESADDED", &**added]));
+        words.extend(deleted.iter().flat_map(|deleted| [b"MAXDELETEDID", deleted.as_bytes()]));
+        work.effect(&words);
     }
     work.announce(key, "xsetid");
     Ok(())
@@ -226,9 +227,6 @@ pub fn check_deleted(last: StreamId, deleted: StreamId) -> Result<()> {
 /// Whether a stream can have this last id and so many entries added.
 fn check_id(edit: &Edit<'_, Stream>, id: StreamId, added: Option<u64>) -> Result<()> {
     let stream = &edit.value;
-    if id < stream.head().deleted {
-        return Err(Error::text("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"));
-    }
     if stream.last_valid().is_some_and(|last| id < last) {
         return Err(Error::text("ERR The ID specified in XSETID is smaller than the target stream top item"));
     }
