@@ -8,7 +8,7 @@ use super::stream::{Reading, entry, id, ids, number, start, stop, streams_reply}
 use crate::ds::stream_block::EntryRef;
 use crate::keyspace::{Key, Work};
 use crate::ops::stream as streams;
-use crate::ops::stream_group::{self as ops, Claim, Claimer, Listing, Position, Reader, Start, Which};
+use crate::ops::stream_group::{self as ops, Claim, Claimer, Listing, Position, Reader, StreamStart, Which};
 use crate::value::stream::StreamId;
 use crate::{Error, Result, num};
 
@@ -105,8 +105,8 @@ fn create(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         return Err(wrong_words(args));
     }
     let start = match &args[4] {
-        b"$" => Start::Last,
-        word => Start::After(StreamId::strict(word, 0)?),
+        b"$" => StreamStart::Last,
+        word => StreamStart::After(StreamId::strict(word, 0)?),
     };
     ops::create(work, &key, &args[3], (start, read), create)?;
     Ok(Reply::OK)
@@ -120,8 +120,8 @@ fn set_id(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         return Err(wrong_words(args));
     }
     let start = match &args[4] {
-        b"$" => Start::Last,
-        word => Start::After(StreamId::open(word, 0)?),
+        b"$" => StreamStart::Last,
+        word => StreamStart::After(StreamId::open(word, 0)?),
     };
     let position: Position = (start, read);
     ops::set_position(work, &key, &args[3], position)?;

@@ -6,6 +6,7 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
 use crate::value::hash::HashRef;
 use crate::value::set::Member;
+use crate::value::stream::StreamId;
 use crate::value::{Hash, Kind, List, Set, Stream, View};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,7 +20,8 @@ pub fn digest(work: &mut Work<'_>) -> Digest {
     })
 }
 
-/// A hash over all databases that covers the deadlines too, those of fields included. The unit must hold every shard.
+/// A hash over all databases that covers the deadlines too, those of fields included, and what a stream has beside its
+/// entries, but for the times at which consumers were heard of. The unit must hold every shard.
 pub fn full_digest(work: &mut Work<'_>) -> Digest {
     dataset(work, |work, entry, digest| {
         if let Some(at) = entry.deadline() {
@@ -33,7 +35,28 @@ pub fn full_digest(work: &mut Work<'_>) -> Digest {
                 digest.hash(times);
             }
         }
+        if let Ok(stream) = entry.view().collection::<Stream>() {
+            add_groups(stream, digest);
+        }
     })
+}
+
+/// Adds what a stream remembers, its groups, their consumers and what is pending.
+fn add_groups(stream: &Stream, digest: &mut Digest) {
+    let head = stream.head();
+    digest.mix(format!("{head:?}").as_bytes());
+    for (name, group) in stream.groups() {
+        digest.mix(name);
+        digest.mix(format!("{} {:?}", group.last(), group.read()).as_bytes());
+        for (id, pending) in group.pending_from(StreamId::MIN) {
+            digest.mix(format!("{id} {} {}", pending.time, pending.count).as_bytes());
+            digest.mix(group.name(pending.consumer));
+        }
+        for consumer in group.consumers() {
+            digest.mix(consumer.name());
+            consumer.ids_from(StreamId::MIN).for_each(|id| digest.mix(id.to_string().as_bytes()));
+        }
+    }
 }
 
 /// The hash of an entry, without the fields that have expired.

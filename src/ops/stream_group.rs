@@ -12,13 +12,19 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Where a group begins to read.
+/// Where reading a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
+pub enum StreamStart {
     /// After this id.
     After(StreamId),
-    /// After the entries that are there.
+    /// After the entries that are there now (`$`).
     Last,
+}
+
+impl From<StreamId> for StreamStart {
+    fn from(id: StreamId) -> Self {
+        StreamStart::After(id)
+    }
 }
 
 /// What a consumer reads.
@@ -66,7 +72,7 @@ pub struct Claim {
 }
 
 /// A group's position as XGROUP sets it: a start, and how many entries were read up to there, where that is known.
-pub type Position = (Start, Option<u64>);
+pub type Position = (StreamStart, Option<u64>);
 
 // ---- names in errors
 
@@ -110,10 +116,10 @@ pub fn require(work: &Work<'_>, key: &Key<'_>, name: Option<&[u8]>) -> Result<()
     }
 }
 
-fn resolve(stream: &Stream, start: Start) -> StreamId {
+fn resolve(stream: &Stream, start: StreamStart) -> StreamId {
     match start {
-        Start::After(id) => id,
-        Start::Last => stream.head().last,
+        StreamStart::After(id) => id,
+        StreamStart::Last => stream.head().last,
     }
 }
 
