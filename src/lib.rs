@@ -30,17 +30,17 @@ pub mod value;
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use api::MessagePack;
+pub use api::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Bit, BitField};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
+pub use api::{ConsumerInfo, GroupFull, GroupInfo, StreamFull, StreamInfo};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
 pub use api::{StreamEntry, XAddOptions, XRead, XSetIdOptions, XTrim};
-pub use api::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
-pub use api::{ConsumerInfo, GroupFull, GroupInfo, StreamFull, StreamInfo};
 pub use api::{XClaimOptions, XGroupOptions, XPending, XReadGroup};
 pub use bytes::Bytes;
 pub use clock::Clock;

@@ -609,7 +609,11 @@ impl<S: Scope> XAutoClaim<'_, S> {
         self
     }
 
-    fn run(self, just_id: bool, each: impl FnMut(crate::ds::stream_block::EntryRef<'_>)) -> Result<ops::Swept> {
+    fn run(
+        self,
+        just_id: bool,
+        each: impl FnMut(crate::ds::stream_block::EntryRef<'_>),
+    ) -> Result<ops::Swept> {
         let XAutoClaim { store, key, group, consumer, min_idle, start, count } = self;
         let min_idle = millis(min_idle);
         let claimer = Claimer { group: &group, consumer: &consumer, min_idle, just_id };

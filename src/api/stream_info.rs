@@ -169,7 +169,11 @@ impl<S: Scope> Store<S> {
     /// # Ok::<(), larder::Error>(())
     /// ```
     #[doc(alias = "XINFO CONSUMERS")]
-    pub fn xinfo_consumers(&self, key: impl AsRef<[u8]>, group: impl AsRef<[u8]>) -> Result<Vec<ConsumerInfo>> {
+    pub fn xinfo_consumers(
+        &self,
+        key: impl AsRef<[u8]>,
+        group: impl AsRef<[u8]>,
+    ) -> Result<Vec<ConsumerInfo>> {
         let name = group.as_ref();
         self.read(key, |work, key| {
             let (stream, now) = (open(work, key)?, work.now());

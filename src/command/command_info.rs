@@ -325,7 +325,8 @@ fn keys_of<'a>(session: &Session, words: &[&'a [u8]]) -> Result<Vec<(&'a [u8], V
         found.extend(indices.into_iter().map(|at| (at, spec)));
     }
     if let (Some(find), Some(spec)) = (row.find_keys, row.keys.last()) {
-        let more: Vec<usize> = find(words).into_iter().filter(|at| found.iter().all(|(i, _)| i != at)).collect();
+        let more: Vec<usize> =
+            find(words).into_iter().filter(|at| found.iter().all(|(i, _)| i != at)).collect();
         found.extend(more.into_iter().map(|at| (at, spec)));
     }
     if found.is_empty() {

@@ -2,7 +2,9 @@
 
 use super::args::{Args, Options};
 use super::reply::Reply;
-use super::row::{BLOCKING, Begin, DENYOOM, FAST, Find, Flags, Group, KeySpec, MOVABLE_KEYS, READONLY, Row, Run, WRITE};
+use super::row::{
+    BLOCKING, Begin, DENYOOM, FAST, Find, Flags, Group, KeySpec, MOVABLE_KEYS, READONLY, Row, Run, WRITE,
+};
 use super::{stream_group, stream_info};
 use crate::ds::stream_block::EntryRef;
 use crate::keyspace::{Key, Work};
@@ -231,9 +233,7 @@ impl Trimming {
             return Err(error);
         }
         if self.limit.is_some() && !self.approx {
-            return Err(Error::text(
-                "ERR syntax error, LIMIT cannot be used without the special ~ option",
-            ));
+            return Err(Error::text("ERR syntax error, LIMIT cannot be used without the special ~ option"));
         }
         Ok(self.keep.map(|keep| ops::trimming(work, keep, self.approx, self.limit)))
     }
@@ -294,7 +294,9 @@ fn xdel(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     // A missing stream has nothing to delete, whatever the ids are.
     let ids = match ids(args.rest(2)) {
         Ok(ids) => ids,
-        Err(error) => return if ops::open(work, &key)?.is_some() { Err(error) } else { Ok(Reply::Integer(0)) },
+        Err(error) => {
+            return if ops::open(work, &key)?.is_some() { Err(error) } else { Ok(Reply::Integer(0)) };
+        }
     };
     ops::delete(work, &key, &ids).map(|gone| number(gone as u64))
 }
@@ -436,7 +438,9 @@ pub(super) fn streams_reply(found: Vec<(Reply, Reply)>, resp3: bool) -> Reply {
     match found {
         found if found.is_empty() => Reply::NullArray,
         found if resp3 => Reply::Map(found),
-        found => Reply::Array(found.into_iter().map(|(key, entries)| Reply::Array(vec![key, entries])).collect()),
+        found => {
+            Reply::Array(found.into_iter().map(|(key, entries)| Reply::Array(vec![key, entries])).collect())
+        }
     }
 }
 

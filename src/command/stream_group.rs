@@ -49,19 +49,16 @@ pub(super) const SUBCOMMANDS: &[Row] = &[
     .doc("Makes a consumer, unless the group has it", "O(1)"),
     row("XGROUP DELCONSUMER key group consumer", "XGROUP|DELCONSUMER", 5, WRITE, delete_consumer)
         .keys(DELETED)
-        .doc("Removes a consumer with what it did not acknowledge", "O(n log m) for n entries it has pending"),
+        .doc(
+            "Removes a consumer with what it did not acknowledge",
+            "O(n log m) for n entries it has pending",
+        ),
     row("XGROUP DESTROY key group", "XGROUP|DESTROY", 4, WRITE, destroy)
         .keys(DELETED)
         .doc("Removes a group", "O(n) for n entries pending"),
-    row(
-        "XGROUP SETID key group <id|$> [ENTRIESREAD entries-read]",
-        "XGROUP|SETID",
-        -5,
-        WRITE,
-        set_id,
-    )
-    .keys(UPDATED)
-    .doc("Has a group read on after another id", "O(1)"),
+    row("XGROUP SETID key group <id|$> [ENTRIESREAD entries-read]", "XGROUP|SETID", -5, WRITE, set_id)
+        .keys(UPDATED)
+        .doc("Has a group read on after another id", "O(1)"),
     help::row("XGROUP HELP", "XGROUP|HELP", Group::Stream),
 ];
 
@@ -83,9 +80,10 @@ fn group_options(args: &Args<'_>, may_create: bool) -> Result<(bool, Option<u64>
         } else if options.take_with("ENTRIESREAD", 1) {
             read = match options.int()? {
                 -1 => None,
-                n => Some(u64::try_from(n).map_err(|_| {
-                    Error::text("ERR value for ENTRIESREAD must be positive or -1")
-                })?),
+                n => Some(
+                    u64::try_from(n)
+                        .map_err(|_| Error::text("ERR value for ENTRIESREAD must be positive or -1"))?,
+                ),
             };
         } else {
             return Err(wrong_words(args));

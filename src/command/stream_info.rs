@@ -22,7 +22,10 @@ const fn row(
     arity: i32,
     run: fn(&mut Work<'_>, &Args<'_>) -> Result<Reply>,
 ) -> Row {
-    Row::new(syntax, arity, READONLY, Groups::Stream, Run::Work(run)).named(name).keys(LOOKED_AT).since(5, 0, 0)
+    Row::new(syntax, arity, READONLY, Groups::Stream, Run::Work(run))
+        .named(name)
+        .keys(LOOKED_AT)
+        .since(5, 0, 0)
 }
 
 /// XINFO's subcommands.
@@ -105,7 +108,10 @@ fn stream(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         Some(most) => {
             let groups = stream.groups().map(|(name, group)| full_group(stream, name, group, most, eager));
             let entries = stream.iter().take(most).map(entry).collect();
-            about.extend([pair("entries", Reply::Array(entries)), pair("groups", Reply::Array(groups.collect()))]);
+            about.extend([
+                pair("entries", Reply::Array(entries)),
+                pair("groups", Reply::Array(groups.collect())),
+            ]);
         }
     }
     Ok(Reply::Map(about))
@@ -115,7 +121,9 @@ fn stream(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 fn full(args: &Args<'_>) -> Result<Option<usize>> {
     let wrong = || {
         let sub = shown(args.words[1]);
-        Error::owned(format!("ERR unknown subcommand or wrong number of arguments for '{sub}'. Try XINFO HELP."))
+        Error::owned(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try XINFO HELP."
+        ))
     };
     match args.rest(3) {
         [] => Ok(None),

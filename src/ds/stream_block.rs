@@ -141,7 +141,8 @@ impl Block {
     ) {
         let seq = if id.ms == master.ms { id.seq.wrapping_sub(master.seq) } else { id.seq };
         let ms = id.ms.wrapping_sub(master.ms);
-        let texts = pairs.clone().map(|(field, value)| (if same { 0 } else { text_size(field) }) + text_size(value));
+        let texts =
+            pairs.clone().map(|(field, value)| (if same { 0 } else { text_size(field) }) + text_size(value));
         let count = if same { 0 } else { number_size(pairs.len() as u64) };
         let body = number_size(ms) + number_size(seq) + count + texts.sum::<usize>();
         let total = 1 + number_size(body as u64) + body;
@@ -397,9 +398,8 @@ mod tests {
     }
 
     fn read(block: &Block, master: StreamId) -> Vec<(StreamId, Vec<(Vec<u8>, Vec<u8>)>)> {
-        let owned = |entry: EntryRef<'_>| {
-            (entry.id, entry.fields().map(|(f, v)| (f.to_vec(), v.to_vec())).collect())
-        };
+        let owned =
+            |entry: EntryRef<'_>| (entry.id, entry.fields().map(|(f, v)| (f.to_vec(), v.to_vec())).collect());
         block.entries(master).filter(|entry| !entry.is_deleted()).map(owned).collect()
     }
 
@@ -408,7 +408,8 @@ mod tests {
         let master = StreamId::new(1_700_000_000_000, 5);
         let first: Pairs<'_> = vec![(b"f", b"v"), (b"g", b"")];
         let long = vec![b'x'; 300];
-        let others: [Pairs<'_>; 3] = [vec![(b"f", b"w"), (b"g", &long)], vec![(b"g", b"v"), (b"f", b"1")], vec![(b"f", b"v")]];
+        let others: [Pairs<'_>; 3] =
+            [vec![(b"f", b"w"), (b"g", &long)], vec![(b"g", b"v"), (b"f", b"1")], vec![(b"f", b"v")]];
         let mut block = Block::new(first.iter().map(|(field, _)| *field));
         add(&mut block, master, (master.ms, 5), &first);
         add(&mut block, master, (master.ms, u64::MAX), &others[0]);
@@ -417,7 +418,10 @@ mod tests {
         let all = read(&block, master);
         assert_eq!(all.len(), 4);
         assert_eq!(all[1].1[1].1, long);
-        assert_eq!(all[2], (StreamId::new(master.ms + 1, 0), vec![(b"g".into(), b"v".into()), (b"f".into(), b"1".into())]));
+        assert_eq!(
+            all[2],
+            (StreamId::new(master.ms + 1, 0), vec![(b"g".into(), b"v".into()), (b"f".into(), b"1".into())])
+        );
         assert_eq!(block.last_id(master), Some(StreamId::MAX));
         let entries = block.entries(master);
         let (mut end, mut back) = (entries.end(), Vec::new());

@@ -148,7 +148,11 @@ pub fn create(work: &mut Work<'_>, key: &Key<'_>, name: &[u8], at: Position, cre
         work.effect(&words);
     }
     // To WATCH a group is no change, a new stream is.
-    if made { work.touch(key, "xgroup-create") } else { work.announce(key, "xgroup-create") }
+    if made {
+        work.touch(key, "xgroup-create")
+    } else {
+        work.announce(key, "xgroup-create")
+    }
     Ok(())
 }
 
@@ -218,7 +222,9 @@ fn say_created(work: &mut Work<'_>, key: &Key<'_>, name: &[u8], consumer: &[u8],
 
 /// XGROUP DELCONSUMER: how many entries it had pending, which are so no more.
 pub fn delete_consumer(work: &mut Work<'_>, key: &Key<'_>, name: &[u8], consumer: &[u8]) -> Result<usize> {
-    let Some(pending) = change(work, key, name, |group| group.remove_consumer(consumer))? else { return Ok(0) };
+    let Some(pending) = change(work, key, name, |group| group.remove_consumer(consumer))? else {
+        return Ok(0);
+    };
     work.effect(&[b"XGROUP", b"DELCONSUMER", key.bytes, name, consumer]);
     work.announce(key, "xgroup-delconsumer");
     Ok(pending)
@@ -240,7 +246,9 @@ fn is_eager(work: &Work<'_>) -> bool {
 
 /// The number of the consumer that asks, seen `now`, and whether it is new.
 fn seen(group: &mut GroupEdit<'_>, consumer: &[u8], now: u64) -> (u64, bool) {
-    let Some(number) = group.group().number(consumer) else { return (group.add_consumer(consumer, now), true) };
+    let Some(number) = group.group().number(consumer) else {
+        return (group.add_consumer(consumer, now), true);
+    };
     let active = group.times(number).and_then(|times| times.active);
     group.set_times(number, Times { seen: now, active });
     (number, false)
@@ -288,7 +296,9 @@ pub fn read(
     let edited = work.edit::<Stream, _>(key, false, |edit| {
         let after = match which {
             // The largest id stands for new entries.
-            Which::Pending(id) if id != StreamId::MAX => return deliver_pending(edit, reader, id, (now, heard), each),
+            Which::Pending(id) if id != StreamId::MAX => {
+                return deliver_pending(edit, reader, id, (now, heard), each);
+            }
             _ => edit.value.group(reader.group).map(Group::last),
         };
         let top = edit.value.last_valid();
@@ -371,7 +381,10 @@ fn deliver_pending(
     for id in ids.take(limit(reader.count)) {
         let entry = stream.get(id);
         let pending = entry.and_then(|_| group?.get(id));
-        again.extend(pending.map(|pending| (id, Pending { time: now, count: pending.count.wrapping_add(1), ..pending })));
+        again.extend(
+            pending
+                .map(|pending| (id, Pending { time: now, count: pending.count.wrapping_add(1), ..pending })),
+        );
         each(id, entry);
     }
     let done = edit.with_group(reader.group, |group| {
@@ -402,7 +415,16 @@ fn effect_claims(
         let (time, count) = (Digits::unsigned(*time), Digits::unsigned(*count));
         let mut words: Vec<&[u8]> = vec![b"XCLAIM", key.bytes, name, consumer, b"0"];
         words.extend(ids.iter().map(String::as_bytes));
-        words.extend([b"TIME", &*time, b"RETRYCOUNT", &*count, b"FORCE", b"JUSTID", b"LASTID", last.as_bytes()]);
+        words.extend([
+            b"TIME",
+            &*time,
+            b"RETRYCOUNT",
+            &*count,
+            b"FORCE",
+            b"JUSTID",
+            b"LASTID",
+            last.as_bytes(),
+        ]);
         work.effect(&words);
     }
     Ok(())
@@ -447,7 +469,16 @@ enum Claimed {
 impl<'a> Claiming<'a> {
     fn new(work: &Work<'_>, claimer: &'a Claimer<'a>, how: Claim) -> Self {
         let (claimed, gone) = (Vec::new(), Vec::new());
-        Claiming { claimer, how, now: work.now(), heard: heard(work), consumer: None, created: false, claimed, gone }
+        Claiming {
+            claimer,
+            how,
+            now: work.now(),
+            heard: heard(work),
+            consumer: None,
+            created: false,
+            claimed,
+            gone,
+        }
     }
 
     /// The consumer's number; it is made if it is not there.
@@ -632,7 +663,12 @@ pub fn list_pending(
     let within = |(id, _): &(StreamId, Pending)| *id <= listing.to;
     let most = limit(Some(listing.count));
     match listing.consumer {
-        None => group.pending_from(listing.from).take_while(within).filter(|p| visit(*p)).take(most).for_each(drop),
+        None => group
+            .pending_from(listing.from)
+            .take_while(within)
+            .filter(|p| visit(*p))
+            .take(most)
+            .for_each(drop),
         Some(consumer) => {
             let ids = group.consumer(consumer).into_iter().flat_map(|c| c.ids_from(listing.from));
             let pending = ids.filter_map(|id| Some((id, group.get(id)?)));

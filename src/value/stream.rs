@@ -9,8 +9,8 @@
 
 use super::stream_group::{Group, GroupUndo};
 pub use super::stream_id::StreamId;
-use super::{Collection, Edit, Form, Kind, Value, stream_size};
 pub use super::stream_size::LARGEST as MOST_BYTES;
+use super::{Collection, Edit, Form, Kind, Value, stream_size};
 use crate::ds::ordered::{Ordered, Walk, WalkBack};
 use crate::ds::size_class;
 use crate::ds::stream_block::{Block, Entries, EntryRef};
@@ -334,7 +334,8 @@ impl Edit<'_, Stream> {
     pub fn delete(&mut self, ids: &[StreamId]) -> usize {
         let mut head = self.value.head;
         let was_first = head.first;
-        let gone = ids.iter().filter(|id| self.delete_one(**id)).inspect(|id| head.deleted = head.deleted.max(**id));
+        let gone =
+            ids.iter().filter(|id| self.delete_one(**id)).inspect(|id| head.deleted = head.deleted.max(**id));
         let gone: Vec<StreamId> = gone.copied().collect();
         if !gone.is_empty() {
             head.len -= gone.len() as u64;
@@ -412,8 +413,10 @@ impl Edit<'_, Stream> {
         let most = if let Keep::Len(most) = keep { len.saturating_sub(most) } else { u64::MAX };
         let before = |entry: &EntryRef<'_>| if let Keep::From(id) = keep { entry.id < id } else { true };
         let live = block.entries(master).take_while(before).filter(|entry| !entry.is_deleted());
-        let places: Vec<(usize, StreamId)> =
-            live.take(usize::try_from(most).unwrap_or(usize::MAX)).map(|entry| (entry.at, entry.id)).collect();
+        let places: Vec<(usize, StreamId)> = live
+            .take(usize::try_from(most).unwrap_or(usize::MAX))
+            .map(|entry| (entry.at, entry.id))
+            .collect();
         if let Some(block) = self.value.blocks.get_mut(&master) {
             places.iter().for_each(|(at, _)| block.set_deleted(*at, true));
         }

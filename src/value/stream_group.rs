@@ -4,9 +4,9 @@
 //! deliveries, and in the list of its consumer, by id alone. Consumers go by numbers in there, which are never given twice
 //! in one group; a second index finds a number by its name.
 
+use super::Edit;
 use super::stream::{Counted, Stream, StreamUndo};
 use super::stream_id::StreamId;
-use super::Edit;
 use crate::ds::ordered::Ordered;
 use crate::ds::size_class;
 
@@ -119,7 +119,8 @@ impl Group {
 
     /// The same from scratch.
     pub fn recount(&self) -> usize {
-        let consumers = self.consumers.iter().map(|(_, c)| 2 * size_class(c.name.len()) + c.pending.recount());
+        let consumers =
+            self.consumers.iter().map(|(_, c)| 2 * size_class(c.name.len()) + c.pending.recount());
         self.pending.recount() + self.consumers.recount() + self.names.recount() + consumers.sum::<usize>()
     }
 

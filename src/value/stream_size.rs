@@ -36,7 +36,14 @@ fn text(bytes: &[u8]) -> u32 {
         return integer(n);
     }
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX / 4);
-    let body = len + if len < 64 { 1 } else if len < 4096 { 2 } else { 5 };
+    let body = len
+        + if len < 64 {
+            1
+        } else if len < 4096 {
+            2
+        } else {
+            5
+        };
     let behind = match body {
         0..=127 => 1,
         128..16_383 => 2,

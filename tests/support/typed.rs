@@ -5,6 +5,7 @@
 use super::case::Section;
 use super::door::Door;
 use super::embedded::Embedded;
+use super::typed_stream::{stream_groups, streams};
 use larder::{
     Bit, BitOp, BitUnit, Bytes, CopyOptions, Deadline, ExpireOptions, FieldExpire, FieldPersist,
     GetExOptions, HGetExOptions, HSetExOptions, LPosOptions, Occurrences, Reply, Result, Scope, SetOptions,
@@ -13,25 +14,38 @@ use larder::{
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-type Answer = Option<Result<Reply>>;
+pub(super) type Answer = Option<Result<Reply>>;
 
 /// Calls the method that a command line stands for.
 pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
     let name = String::from_utf8(args.first()?.to_ascii_uppercase()).ok()?;
     let words: Vec<&[u8]> = args[1..].iter().map(Vec::as_slice).collect();
-    let groups =
-        [strings, string_options, bitmaps, hashes, fields, lists, list_ends, sets, set_algebra, keys, times];
+    let groups = [
+        strings,
+        string_options,
+        bitmaps,
+        hashes,
+        fields,
+        lists,
+        list_ends,
+        sets,
+        set_algebra,
+        keys,
+        times,
+        streams,
+        stream_groups,
+    ];
     groups.into_iter().find_map(|group| group(store, &name, &words))
 }
 
 // ---- words
 
-fn int(word: &[u8]) -> Option<i64> {
+pub(super) fn int(word: &[u8]) -> Option<i64> {
     let n: i64 = std::str::from_utf8(word).ok()?.parse().ok()?;
     (n.to_string().as_bytes() == word).then_some(n)
 }
 
-fn uint(word: &[u8]) -> Option<u64> {
+pub(super) fn uint(word: &[u8]) -> Option<u64> {
     int(word)?.try_into().ok()
 }
 
@@ -61,7 +75,7 @@ fn at(span: Duration) -> SystemTime {
     UNIX_EPOCH + span
 }
 
-fn is(word: &[u8], token: &str) -> bool {
+pub(super) fn is(word: &[u8], token: &str) -> bool {
     word.eq_ignore_ascii_case(token.as_bytes())
 }
 
@@ -74,7 +88,7 @@ fn pairs<'a>(words: &[&'a [u8]]) -> Option<Vec<(&'a [u8], &'a [u8])>> {
     whole.then(|| words.chunks(2).map(|pair| (pair[0], pair[1])).collect())
 }
 
-fn some<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
+pub(super) fn some<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
     (!words.is_empty()).then_some(words)
 }
 
@@ -86,15 +100,15 @@ fn counted<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
 
 // ---- answers
 
-fn done(result: Result<()>) -> Answer {
+pub(super) fn done(result: Result<()>) -> Answer {
     Some(result.map(|()| Reply::OK))
 }
 
-fn yes(result: Result<bool>) -> Answer {
+pub(super) fn yes(result: Result<bool>) -> Answer {
     Some(result.map(|yes| Reply::Integer(yes.into())))
 }
 
-fn count<N: TryInto<i64>>(result: Result<N>) -> Answer {
+pub(super) fn count<N: TryInto<i64>>(result: Result<N>) -> Answer {
     Some(result.map(|n| Reply::Integer(n.try_into().unwrap_or(i64::MAX))))
 }
 
