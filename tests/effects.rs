@@ -50,6 +50,7 @@ impl Mode {
             ("list-max-listpack-size", "3"),
             ("hll-sparse-max-bytes", "100"),
             ("zset-max-listpack-entries", "5"),
+            ("stream-node-max-entries", "3"),
         ];
         for (name, value) in settings.into_iter().filter(|_| self.small) {
             embedded::configure(&store, name, value).unwrap();
@@ -64,9 +65,19 @@ fn data_rows(profile: Profile) -> Vec<Row> {
     let mut rows = rows((major, minor, 99)).unwrap();
     let others = ["SWAPDB", "FLUSHALL", "FLUSHDB", "SELECT"];
     rows.retain(|row| {
-        let holds =
-            ["string", "bitmap", "hyperloglog", "hash", "list", "set", "sorted-set", "geo", "generic"]
-                .contains(&row.group);
+        let groups = [
+            "string",
+            "bitmap",
+            "hyperloglog",
+            "hash",
+            "list",
+            "set",
+            "sorted-set",
+            "geo",
+            "stream",
+            "generic",
+        ];
+        let holds = groups.contains(&row.group);
         (holds || others.contains(&&*row.name)) && !row.name.ends_with("|HELP")
     });
     rows

@@ -279,6 +279,7 @@ fn same(rule: Rule, a: &Reply, b: &Reply) -> Verdict {
         Rule::Random => shape(a) == shape(b),
         Rule::Scan | Rule::Kind => kind(a) == kind(b),
         Rule::Approx(slack) => near(a, b, slack),
+        Rule::Times => canonical(&timeless(a), 0) == canonical(&timeless(b), 0),
         Rule::Exact | Rule::Skip => canonical(a, 0) == canonical(b, 0),
     };
     if equal { Ok(()) } else { Err("the replies differ".into()) }
@@ -310,6 +311,32 @@ fn canonical(reply: &Reply, group: usize) -> String {
         Reply::Error(error) => format!("error {error}"),
         Reply::Double(d) => format!("double {d:?}"),
         other => format!("{other:?}"),
+    }
+}
+
+/// A reply without moments (the numbers that are as large as one in ms) and idle times.
+fn timeless(reply: &Reply) -> Reply {
+    let is_span = |name: &Reply| ["idle", "inactive"].iter().any(|n| *name == Reply::bulk(n));
+    match reply {
+        Reply::Integer(1_000_000_000_000..) => Reply::Simple("a moment".into()),
+        Reply::Map(pairs) => {
+            let flat = pairs.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
+            timeless(&Reply::Array(flat))
+        }
+        Reply::Array(items) => {
+            let mut items: Vec<Reply> = items.iter().map(timeless).collect();
+            for at in 1..items.len() {
+                if is_span(&items[at - 1]) {
+                    items[at] = Reply::Simple("a while".into());
+                }
+            }
+            // XPENDING's: id, consumer, idle time, deliveries.
+            if let [Reply::Bulk(_), Reply::Bulk(_), idle @ (Reply::Integer(_) | Reply::Simple(_)), Reply::Integer(_)] = &mut items[..] {
+                *idle = Reply::Simple("a while".into());
+            }
+            Reply::Array(items)
+        }
+        other => other.clone(),
     }
 }
 
@@ -369,7 +396,7 @@ fn whole_walk(
 }
 
 /// One database's keys, each with what the digest does not tell.
-fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, [Reply; 3]> {
+fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, [Reply; 4]> {
     let mut ask = |line: &[&[u8]]| engine.run(CHECKER, &line.iter().map(|w| w.to_vec()).collect::<Vec<_>>());
     ask(&[b"SELECT", db.to_string().as_bytes()]);
     if ask(&[b"DBSIZE"]) == Reply::Integer(0) {
@@ -379,17 +406,20 @@ fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, [Reply; 3]> {
     let mut ask = |line: &[&[u8]]| engine.run(CHECKER, &line.iter().map(|w| w.to_vec()).collect::<Vec<_>>());
     let keys = bulks(&ask(&[b"KEYS", b"*"]));
     let about = |key: Vec<u8>| {
-        let facts = [
-            ask(&[b"PEXPIRETIME", &key]),
-            ask(&[b"OBJECT", b"ENCODING", &key]),
-            ask(&[b"DEBUG", b"DIGEST-VALUE", &key]),
-        ];
+        let encoding = ask(&[b"OBJECT", b"ENCODING", &key]);
+        let stream = match encoding == Reply::bulk("stream") {
+            true => timeless(&ask(&[b"XINFO", b"STREAM", &key, b"FULL", b"COUNT", b"0"])),
+            false => Reply::Null,
+        };
+        let digest = ask(&[b"DEBUG", b"DIGEST-VALUE", &key]);
+        let facts = [ask(&[b"PEXPIRETIME", &key]), encoding, digest, stream];
         (key, facts)
     };
     keys.into_iter().map(about).collect()
 }
 
-/// Compares all databases: size, DEBUG DIGEST, and every key's deadline, encoding and value digest.
+/// Compares all databases: size, DEBUG DIGEST, and every key's deadline, encoding and value digest, of a stream XINFO
+/// STREAM FULL too.
 fn difference_of_state(left: &mut dyn Engine, right: &mut dyn Engine) -> Option<String> {
     for db in 0..16 {
         let (mine, theirs) = (survey(left, db), survey(right, db));
@@ -400,7 +430,7 @@ fn difference_of_state(left: &mut dyn Engine, right: &mut dyn Engine) -> Option<
                 let side = if mine.contains_key(key) { "larder" } else { "redis" };
                 return Some(format!("{name} is only in {side}"));
             };
-            let show = |facts: &[Reply; 3]| facts.each_ref().map(text::show).join(", ");
+            let show = |facts: &[Reply; 4]| facts.each_ref().map(text::show).join(", ");
             if !near(&a[0], &b[0], 2000) || a[1..] != b[1..] {
                 return Some(format!("{name} differs\nlarder: {}\nredis:  {}", show(a), show(b)));
             }
