@@ -631,6 +631,7 @@ fn check_slot<M: Handle>(node: &Node<M>, i: usize, child: &Node<M>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ptr::NonNull;
 
     /// A member whose block is freed when its entry is taken out: miri sees whoever looks at it later.
     #[derive(Clone, Copy)]
