@@ -13,6 +13,7 @@ pub enum Rule {
     Random,
     Scan,
     Approx(i64),
+    Timed,
     Kind,
     Skip,
 }
@@ -45,6 +46,7 @@ fn parse(line: &'static str) -> Option<(&'static str, Rule)> {
         "random" => Rule::Random,
         "scan" => Rule::Scan,
         "approx" => Rule::Approx(words.next()?.parse().ok()?),
+        "timed" => Rule::Timed,
         "kind" => Rule::Kind,
         "skip" => Rule::Skip,
         _ => return None,
