@@ -5,8 +5,9 @@
 
 Prints the regions of each file, and every error that the run did not reach: a place where one is made (`Err(`, `Error::`,
 `ok_or`), or a `?` behind something that reads or checks words. A `?` behind an operation on the unit of work hands on an
-error that is made elsewhere: those are counted, and listed with --all. A word behind `take_with` is sure to be there. Fails if an error was not reached, but for those
-in coverage-reasons.txt beside this file.
+error that is made elsewhere: those are counted, and listed with --all. No error are the `?` of an option, and of a word
+that `take_with` has seen to be there. Fails if an error was not reached, but for those in coverage-reasons.txt beside
+this file; and if one of those was.
 """
 
 import json
@@ -19,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 REASONS = os.path.join(HERE, "coverage-reasons.txt")
 MADE = re.compile(r"\bErr\(|\bError::|\bok_or")
-HANDED = re.compile(r"\bwork\b|\bself\.store\b|\bops::|\bedit\.|\bw\.")
+HANDED = re.compile(r"\bwork\b|\bcollection::<|\bself\.store\b|\bops::|\bedit\.|\bw\.")
 
 
 class File:
@@ -84,16 +85,27 @@ def unreached(file):
     for line, column, end_line, end_column in file.uncovered():
         if line == end_line and file.lines[line - 1][column - 1:end_column - 1] == "?":
             expression = file.before(line, column)
-            made = MADE.search(expression) or not HANDED.search(expression)
-            if not is_sure(file, line, expression):
-                (errors if made else handed).add(line)
+            if MADE.search(expression):
+                errors.add(line)
+            elif not is_no_error(file, line, expression):
+                (handed if HANDED.search(expression) else errors).add(line)
     return sorted(errors), sorted(handed - errors)
 
 
-def is_sure(file, number, expression):
-    """Whether a word is read that `take_with` has seen to be there."""
+def is_no_error(file, number, expression):
+    """Whether a `?` answers no error: it is an option's, or reads a word that `take_with` has seen to be there."""
+    end = len(expression)
+    depth = 0
+    for at in range(end - 1, -1, -1):
+        depth += (expression[at] == ")") - (expression[at] == "(")
+        if not depth:
+            end = at
+            break
+    method = re.search(r"\.(\w+)$", expression[:end])
+    if method and re.fullmatch(r"get|get_mut|ok|first|last|next|find|position|checked_\w+", method[1]):
+        return True
     before = file.lines[max(0, number - 4):number]
-    return re.search(r"\.word\(\)(\.ok\(\))?$", expression) and any(".take_with(" in line for line in before)
+    return method and method[1] == "word" and any(".take_with(" in line for line in before)
 
 
 def reasons():

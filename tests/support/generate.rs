@@ -59,6 +59,7 @@ fn spoil(words: &mut Words, named: usize, rng: &mut Rng) {
 /// Keeps commands from storing what Redis leaves open (see `compare::loosened`), and from taking gigabytes: sizes just
 /// under a limit are left to transcripts, those over it stay.
 fn tame(name: &str, words: &mut Words) {
+    hurry(name, words);
     let has = |words: &Words, word: &str| words.iter().any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
     if name == "SORT" && has(words, "BY") && has(words, "STORE") {
         words.retain(|w| !w.eq_ignore_ascii_case(b"ALPHA"));
@@ -76,6 +77,19 @@ fn tame(name: &str, words: &mut Words) {
         if number.is_some_and(|n| (low..=high).contains(&n)) {
             *word = if low < 0 { b"-7".to_vec() } else { b"7".to_vec() };
         }
+    }
+}
+
+/// A real server waits for what larder finds missing at once: as short as it can.
+fn hurry(name: &str, words: &mut Words) {
+    let timeout = match name {
+        "BZPOPMIN" | "BZPOPMAX" => words.last_mut(),
+        "BZMPOP" => words.get_mut(1),
+        _ => None,
+    };
+    let refused: [&[u8]; 4] = [b"", b"-1", b"abc", b"nan"];
+    if let Some(timeout) = timeout.filter(|word| !refused.contains(&word.as_slice())) {
+        *timeout = b"0.001".to_vec();
     }
 }
 
