@@ -36,13 +36,15 @@ pub struct Mode {
 
 impl Mode {
     /// Settings with the values of this mode.
-    pub fn settings(self) -> [(&'static str, &'static str); 4] {
+    pub fn settings(self) -> [(&'static str, &'static str); 6] {
         let pick = |usual, small| if self.small { small } else { usual };
         [
             ("hash-max-listpack-entries", pick("128", "4")),
             ("hash-max-listpack-value", pick("64", "16")),
             ("set-max-intset-entries", pick("512", "4")),
             ("list-max-listpack-size", pick("-2", "3")),
+            ("zset-max-listpack-entries", pick("128", "4")),
+            ("zset-max-listpack-value", pick("64", "16")),
         ]
     }
 }
