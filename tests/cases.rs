@@ -3,9 +3,11 @@
 
 mod support;
 
+use larder::Row;
+use larder::grammar::Grammar;
 use std::collections::BTreeSet;
 use std::path::Path;
-use support::case::{self, File};
+use support::case::{self, File, Section, Step};
 use support::door::{self, InMulti};
 use support::embedded::{self, Embedded};
 use support::typed::TypedDoor;
@@ -72,28 +74,88 @@ fn no_transcript_waits_for_a_command() {
 /// Commands that refuse nothing, whatever follows their names.
 const NEVER_REFUSE: [&str; 4] = ["QUIT", "INFO", "COMMAND|INFO", "COMMAND|DOCS"];
 
+/// Words of a syntax that no transcript can show at work, with the reason.
+const WORDS_OUT_OF_REACH: &[(&str, &str, &str)] = &[];
+
+/// Each step with the row it runs: a container's subcommand where it names one.
+fn each_run(files: &[File], seen: &mut dyn FnMut(&'static Row, &Step)) {
+    for step in files.iter().flat_map(|f| &f.sections).flat_map(|s| s.steps()) {
+        let word = |i: usize| step.args.get(i).map_or(&b""[..], |word| word.as_slice());
+        let Some(row) = larder::rows().find(|row| row.name.as_bytes().eq_ignore_ascii_case(word(0))) else {
+            continue;
+        };
+        let named = |sub: &&Row| {
+            sub.name.split_once('|').is_some_and(|(_, name)| name.as_bytes().eq_ignore_ascii_case(word(1)))
+        };
+        seen(row.subcommands().iter().find(named).unwrap_or(row), step);
+    }
+}
+
+fn every_row() -> impl Iterator<Item = &'static Row> {
+    larder::rows().flat_map(|row| match row.subcommands() {
+        [] => std::slice::from_ref(row),
+        subcommands => subcommands,
+    })
+}
+
+fn failed(step: &Step) -> bool {
+    step.expected.starts_with("(error)")
+}
+
 /// Each command is seen to succeed and to refuse.
 #[test]
 fn every_command_has_its_transcript() {
-    let mut seen: BTreeSet<(String, bool)> = BTreeSet::new();
-    let files = files();
-    for step in files.iter().flat_map(|f| &f.sections).flat_map(|s| s.steps()) {
-        let word = |i: usize| {
-            step.args.get(i).map(|w| String::from_utf8_lossy(w).to_ascii_uppercase()).unwrap_or_default()
-        };
-        let failed = step.expected.starts_with("(error)");
-        seen.insert((format!("{}|{}", word(0), word(1)), failed));
-        seen.insert((word(0), failed));
-    }
-    let commands = larder::rows().flat_map(|row| match row.subcommands() {
-        [] => std::slice::from_ref(row),
-        subcommands => subcommands,
+    let mut seen: BTreeSet<(&str, bool)> = BTreeSet::new();
+    each_run(&files(), &mut |row, step| {
+        seen.insert((row.name, failed(step)));
     });
-    let missing: Vec<String> = commands
+    let missing: Vec<String> = every_row()
         .flat_map(|row| [(row.name, false), (row.name, true)])
         .filter(|(name, failed)| !(*failed && NEVER_REFUSE.contains(name)))
-        .filter(|(name, failed)| !seen.contains(&(name.to_string(), *failed)))
+        .filter(|shown| !seen.contains(shown))
         .map(|(name, failed)| format!("{name} {}", if failed { "refusing" } else { "succeeding" }))
         .collect();
     assert!(missing.is_empty(), "no transcript shows {}", missing.join(", "));
+}
+
+/// Each literal word of each command's syntax stands in a command that succeeds.
+#[test]
+fn every_word_of_every_syntax_has_its_transcript() {
+    let mut seen: BTreeSet<(&str, Vec<u8>)> = BTreeSet::new();
+    each_run(&files(), &mut |row, step| {
+        let words = step.args.iter().skip(row.name.split('|').count()).filter(|_| !failed(step));
+        seen.extend(words.map(|word| (row.name, word.to_ascii_uppercase())));
+    });
+    let (mut words, mut missing) = (BTreeSet::new(), Vec::new());
+    for row in every_row() {
+        let mut lacking = BTreeSet::new();
+        Grammar::parse(row.syntax).tokens(&mut |word| {
+            words.insert((row.name, word));
+            if !seen.contains(&(row.name, word.as_bytes().to_ascii_uppercase())) {
+                lacking.insert(word);
+            }
+        });
+        let out = |word: &&str| {
+            WORDS_OUT_OF_REACH.iter().any(|(name, known, _)| (*name, known) == (row.name, word))
+        };
+        lacking.retain(|word| !out(word));
+        if !lacking.is_empty() {
+            missing.push(format!("{} {}", row.name, Vec::from_iter(lacking).join(" ")));
+        }
+    }
+    let out: usize = missing.iter().map(|line| line.split(' ').count() - 1).sum();
+    println!("tokens reached: {} of {}", words.len() - out - WORDS_OUT_OF_REACH.len(), words.len());
+    assert!(missing.is_empty(), "no transcript shows at work:\n{}", missing.join("\n"));
+}
+
+/// How much of the transcripts the real server has spoken.
+#[test]
+fn most_lines_are_recorded() {
+    let files = files();
+    let sections = files.iter().flat_map(|f| &f.sections);
+    let (judged, cited): (Vec<_>, Vec<_>) = sections.partition(|section| section.is_for_the_judge());
+    let lines = |sections: &[&Section]| sections.iter().map(|s| s.steps().count()).sum::<usize>();
+    let (recorded, others) = (lines(&judged), lines(&cited));
+    println!("{recorded} command lines recorded from the real server, {others} by clock or documentation");
+    assert!(std::env::var_os("CASE").is_some() || recorded > others);
 }

@@ -45,6 +45,23 @@ fn a_body_that_reaches_for_a_store_is_told_so() {
 }
 
 #[test]
+fn a_session_in_a_body_is_told_so_and_keeps_its_state() {
+    let store = Store::new();
+    let mut session = store.session();
+    session.execute(["WATCH", "w"]).unwrap();
+    store.get_with("a", |_| assert_eq!(session.execute(["QUIT"]), Err(Error::Reentrant))).unwrap();
+    store.set("w", "touched").unwrap();
+    session.execute(["MULTI"]).unwrap();
+    assert_eq!(session.execute(["EXEC"]), Ok(Reply::NullArray));
+}
+
+#[test]
+fn no_words_are_no_command() {
+    let reply = Store::new().session().execute::<&str>([]).unwrap();
+    assert_eq!(reply.to_text(), "(error) ERR empty command");
+}
+
+#[test]
 fn watch_aborts_exec() {
     let store = Store::builder().clock(Clock::manual()).seed(1).build().unwrap();
     let mut session = store.session();

@@ -40,7 +40,7 @@ fn debug(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
             Err(Error::owned(String::from_utf8_lossy(message).replace(['\r', '\n'], " ")))
         }
         (b"OBJECT", [key]) => object(work, key),
-        (b"PROTOCOL", [kind]) => sample(kind),
+        (b"PROTOCOL", [kind]) => sample(args, kind),
         (b"SET-ACTIVE-EXPIRE", [on]) => {
             work.keyspace().set_active_expire(leading_integer(on) != 0);
             Ok(Reply::OK)
@@ -87,7 +87,7 @@ fn sleep(work: &Work<'_>, seconds: &[u8]) -> Result<Reply> {
     Ok(Reply::OK)
 }
 
-fn sample(kind: &[u8]) -> Result<Reply> {
+fn sample(args: &Args<'_>, kind: &[u8]) -> Result<Reply> {
     let numbers = || (0..3).map(Reply::Integer);
     Ok(match kind.to_ascii_lowercase().as_slice() {
         b"string" => Reply::bulk("Hello World"),
@@ -99,13 +99,17 @@ fn sample(kind: &[u8]) -> Result<Reply> {
         b"array" => Reply::Array(numbers().collect()),
         b"set" => Reply::Set(numbers().collect()),
         b"map" => Reply::Map((0..3).map(|n| (Reply::Integer(n), Reply::Boolean(n == 1))).collect()),
+        // A reply carries no attribute, and nothing goes out ahead of it.
+        b"attrib" => Reply::bulk("Some real reply following the attribute"),
+        b"push" if args.resp3 => Reply::bulk("Some real reply following the push reply"),
+        b"push" => return Err(Error::text("ERR RESP2 is not supported by this command")),
         b"verbatim" => Reply::Verbatim(*b"txt", "This is a verbatim\nstring".into()),
         b"true" => Reply::Boolean(true),
         b"false" => Reply::Boolean(false),
         _ => {
             return Err(Error::text(
                 "ERR Wrong protocol type name. Please use one of the following: \
-                 string|integer|double|bignum|null|array|set|map|verbatim|true|false",
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
             ));
         }
     })

@@ -66,6 +66,8 @@ fn tame(name: &str, style: &Style, words: &mut Words) {
     match name {
         // Nobody waits; and without a manual clock two engines make two ids.
         "XREAD" | "XREADGROUP" => shorten_waits(words),
+        "BZPOPMIN" | "BZPOPMAX" => shorten_wait(words.last_mut()),
+        "BZMPOP" => shorten_wait(words.get_mut(1)),
         "XADD" if style.now.is_none() => {
             words.iter_mut().filter(|w| *w == b"*").for_each(|w| *w = b"9-*".to_vec())
         }
@@ -87,7 +89,15 @@ fn tame(name: &str, style: &Style, words: &mut Words) {
     }
 }
 
-/// A wait takes no time.
+/// A wait for what is not there takes next to no time.
+fn shorten_wait(timeout: Option<&mut Vec<u8>>) {
+    let refused: [&[u8]; 4] = [b"", b"-1", b"abc", b"nan"];
+    if let Some(timeout) = timeout.filter(|word| !refused.contains(&word.as_slice())) {
+        *timeout = b"0.001".to_vec();
+    }
+}
+
+/// The same for what follows BLOCK.
 fn shorten_waits(words: &mut Words) {
     for at in 1..words.len() {
         let waits = words[at - 1].eq_ignore_ascii_case(b"BLOCK");

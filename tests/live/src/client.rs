@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
+
+/// A reply that takes longer is one that a blocking command waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Client {
     stream: BufReader<UnixStream>,
@@ -13,6 +17,7 @@ pub struct Client {
 impl Client {
     pub fn connect(socket: &Path) -> Result<Client, String> {
         let stream = UnixStream::connect(socket).map_err(|e| format!("{}: {e}", socket.display()))?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
         Ok(Client { stream: BufReader::new(stream) })
     }
 

@@ -331,7 +331,13 @@ fn timeless(reply: &Reply) -> Reply {
                 }
             }
             // XPENDING's: id, consumer, idle time, deliveries.
-            if let [Reply::Bulk(_), Reply::Bulk(_), idle @ (Reply::Integer(_) | Reply::Simple(_)), Reply::Integer(_)] = &mut items[..] {
+            if let [
+                Reply::Bulk(_),
+                Reply::Bulk(_),
+                idle @ (Reply::Integer(_) | Reply::Simple(_)),
+                Reply::Integer(_),
+            ] = &mut items[..]
+            {
                 *idle = Reply::Simple("a while".into());
             }
             Reply::Array(items)

@@ -45,6 +45,8 @@ impl Mode {
             ("list-max-listpack-size", pick("-2", "3")),
             ("stream-node-max-entries", pick("100", "3")),
             ("stream-node-max-bytes", pick("4096", "300")),
+            ("zset-max-listpack-entries", pick("128", "4")),
+            ("zset-max-listpack-value", pick("64", "16")),
         ]
     }
 }

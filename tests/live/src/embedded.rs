@@ -4,9 +4,9 @@ use crate::differ::{Engine, Mode};
 use crate::support::embedded::{configure, execute};
 use larder::{Clock, Profile, Protocol, Reply, Session, Store};
 
-/// larder under profile 7.0, by the system's clock as the judge is.
-#[derive(Default)]
+/// larder by the system's clock, as the judge is.
 pub struct Larder {
+    profile: Profile,
     resp3: bool,
     store: Option<Store>,
     sessions: Vec<Session>,
@@ -14,7 +14,7 @@ pub struct Larder {
 
 impl Engine for Larder {
     fn fresh(&mut self, mode: Mode) -> Result<(), String> {
-        let builder = Store::builder().clock(Clock::system()).background(false).profile(Profile::V7_0);
+        let builder = Store::builder().clock(Clock::system()).background(false).profile(self.profile);
         self.resp3 = mode.resp3;
         let store = builder.build().map_err(|e| e.to_string())?;
         for (name, value) in mode.settings() {
@@ -47,5 +47,10 @@ fn as_sent(reply: Reply) -> Reply {
 }
 
 pub fn engine() -> Result<Box<dyn Engine>, String> {
-    Ok(Box::new(Larder::default()))
+    Ok(Box::new(engine_of(Profile::V7_0)))
+}
+
+/// The same under a profile.
+pub fn engine_of(profile: Profile) -> Larder {
+    Larder { profile, resp3: false, store: None, sessions: Vec::new() }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! larder-live record [--check] FILE...          write, or compare, the expectations of transcripts
 //! larder-live differ [--commands N] [--seed N] [--differences N] [--only NAMES] [--self] [--self-config NAME=VALUE]
-//! larder-live cts FILE [--server] [--since VERSION]   run a compatibility suite's cases
+//! larder-live cts FILE [--server]                run a compatibility suite's cases
 //! larder-live commands FOLDER                    write what the server says of its commands
 //! ```
 //!
