@@ -36,7 +36,7 @@ pub struct Mode {
 
 impl Mode {
     /// Settings with the values of this mode.
-    pub fn settings(self) -> [(&'static str, &'static str); 6] {
+    pub fn settings(self) -> [(&'static str, &'static str); 8] {
         let pick = |usual, small| if self.small { small } else { usual };
         [
             ("hash-max-listpack-entries", pick("128", "4")),
