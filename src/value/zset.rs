@@ -622,8 +622,14 @@ impl Edit<'_, ZSet> {
     /// Gets ready for members to be put. From 7.2 on Redis chooses the large form by their number and lengths alone, be
     /// some of them equal or there already.
     pub fn expect(&mut self, members: usize, longest: usize) {
-        let packed = matches!(self.value, ZSet::Packed(_));
-        if packed && self.rules.profile >= Profile::V7_2 && !packs(self.rules, members, longest) {
+        if self.rules.profile >= Profile::V7_2 && !packs(self.rules, members, longest) {
+            self.enlarge();
+        }
+    }
+
+    /// Takes the large form.
+    pub fn enlarge(&mut self) {
+        if let ZSet::Packed(_) = self.value {
             if self.noting() {
                 self.note_whole();
             }
