@@ -113,10 +113,13 @@ pub const ROWS: &[Row] = &[
     .doc("Stores what GEOSEARCH finds and tells how many members that is", SEARCH),
 ];
 
-/// The words behind every STORE and STOREDIST: the last of them counts.
+/// The words behind every STORE and STOREDIST but the first ones, which the specifications know: the last of all counts.
 fn stores(words: &[&[u8]], from: usize) -> Vec<usize> {
-    let is_store = |word: &[u8]| [&b"STORE"[..], b"STOREDIST"].iter().any(|s| word.eq_ignore_ascii_case(s));
-    (from + 1..words.len()).filter(|at| is_store(words[at - 1])).collect()
+    let behind = |store: &'static str| {
+        let is_store = move |at: &usize| words[at - 1].eq_ignore_ascii_case(store.as_bytes());
+        (from + 1..words.len()).filter(is_store).skip(1)
+    };
+    behind("STORE").chain(behind("STOREDIST")).collect()
 }
 
 // ---- words
