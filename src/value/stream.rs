@@ -173,9 +173,11 @@ impl Stream {
         self.range_back(StreamId::MIN, StreamId::MAX).next().map(|entry| entry.id)
     }
 
-    /// Whether the largest deleted id is `from` or after it: then what was read can't be counted from there.
+    /// Whether an entry was deleted at `from` or after it, and not before the first that is there: then what was read
+    /// can't be counted from there.
     pub fn has_gap_from(&self, from: StreamId) -> bool {
-        !self.is_empty() && self.head.deleted != StreamId::MIN && from <= self.head.deleted
+        let Head { len, first, deleted, .. } = self.head;
+        len > 0 && deleted != StreamId::MIN && first <= deleted && from <= deleted
     }
 
     /// How many entries were ever added up to this id, where that can be known.

@@ -228,6 +228,7 @@ impl Maker<'_> {
             "id" | "start" | "end" | "threshold" | "lastid" | "last-id" | "max-deleted-id" => {
                 self.stream_id()
             }
+            "group" if self.rng.chance(75) => "g0".into(),
             "group" => format!("g{}", self.rng.below(3)),
             "consumer" => format!("c{}", self.rng.below(3)),
             "min-idle-time" => self.rng.pick(&["0", "0", "0", "0", "1000000", "-1", "x"]).into(),

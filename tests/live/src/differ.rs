@@ -220,6 +220,7 @@ impl Episodes<'_> {
             "FLUSHALL" | "FLUSHDB" => 4,
             "SWAPDB" | "SELECT" => 15,
             "DEL" | "UNLINK" | "MOVE" => 40,
+            "XGROUP|DESTROY" | "XGROUP|DELCONSUMER" => 20,
             _ if in_multi && self.rules.of(&row.name) == Rule::Random => 0,
             _ => 100,
         };
