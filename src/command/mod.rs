@@ -15,9 +15,11 @@ mod connection;
 mod debug;
 mod expire;
 mod generic;
+mod geo;
 mod hash;
 mod hash_ttl;
 mod help;
+mod hyperloglog;
 mod info;
 mod keyspace;
 mod list;
@@ -45,6 +47,8 @@ const GROUPS: &[&[Row]] = &[
     hash_ttl::ROWS,
     list::ROWS,
     set::ROWS,
+    geo::ROWS,
+    hyperloglog::ROWS,
     zset::ROWS,
     zset_algebra::ROWS,
     generic::ROWS,
