@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The session that looks at the state; it runs no generated command.
 const CHECKER: usize = 2;
+/// Two engines do the same thing within so many ms.
+const SLACK: i64 = 2000;
 /// Pages of one incremental walk.
 const MOST_PAGES: usize = 100_000;
 
@@ -279,7 +281,7 @@ fn same(rule: Rule, a: &Reply, b: &Reply) -> Verdict {
         Rule::Random => shape(a) == shape(b),
         Rule::Scan | Rule::Kind => kind(a) == kind(b),
         Rule::Approx(slack) => near(a, b, slack),
-        Rule::Times => canonical(&timeless(a), 0) == canonical(&timeless(b), 0),
+        Rule::Timed => same_but_times(a, b),
         Rule::Exact | Rule::Skip => canonical(a, 0) == canonical(b, 0),
     };
     if equal { Ok(()) } else { Err("the replies differ".into()) }
@@ -314,38 +316,6 @@ fn canonical(reply: &Reply, group: usize) -> String {
     }
 }
 
-/// A reply without moments (the numbers that are as large as one in ms) and idle times.
-fn timeless(reply: &Reply) -> Reply {
-    let is_span = |name: &Reply| ["idle", "inactive"].iter().any(|n| *name == Reply::bulk(n));
-    match reply {
-        Reply::Integer(1_000_000_000_000..) => Reply::Simple("a moment".into()),
-        Reply::Map(pairs) => {
-            let flat = pairs.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
-            timeless(&Reply::Array(flat))
-        }
-        Reply::Array(items) => {
-            let mut items: Vec<Reply> = items.iter().map(timeless).collect();
-            for at in 1..items.len() {
-                if is_span(&items[at - 1]) {
-                    items[at] = Reply::Simple("a while".into());
-                }
-            }
-            // XPENDING's: id, consumer, idle time, deliveries.
-            if let [
-                Reply::Bulk(_),
-                Reply::Bulk(_),
-                idle @ (Reply::Integer(_) | Reply::Simple(_)),
-                Reply::Integer(_),
-            ] = &mut items[..]
-            {
-                *idle = Reply::Simple("a while".into());
-            }
-            Reply::Array(items)
-        }
-        other => other.clone(),
-    }
-}
-
 fn kind(reply: &Reply) -> std::mem::Discriminant<Reply> {
     std::mem::discriminant(reply)
 }
@@ -375,6 +345,51 @@ fn near(a: &Reply, b: &Reply, slack: i64) -> bool {
     }
 }
 
+/// A reply about a stream without what is each engine's own: points in time and spans since then go to `times`, Redis's
+/// trees away.
+fn untimed(reply: &Reply, times: &mut Vec<Reply>) -> Reply {
+    match reply {
+        Reply::Map(facts) => untimed_facts(facts.iter().map(|(name, value)| (name, value)), times),
+        Reply::Array(items) => match items.as_slice() {
+            [Reply::Bulk(first), ..] if *first == "length" || *first == "name" => {
+                let pairs = items.chunks_exact(2).map(|pair| (&pair[0], &pair[1]));
+                untimed_facts(pairs, times)
+            }
+            // An entry of a pending list.
+            [about @ .., time @ Reply::Integer(_), count @ Reply::Integer(_)]
+                if matches!(about, [Reply::Bulk(_)] | [Reply::Bulk(_), Reply::Bulk(_)]) =>
+            {
+                times.push(time.clone());
+                Reply::Array(about.iter().chain([count]).cloned().collect())
+            }
+            items => Reply::Array(items.iter().map(|item| untimed(item, times)).collect()),
+        },
+        other => other.clone(),
+    }
+}
+
+fn untimed_facts<'r>(facts: impl Iterator<Item = (&'r Reply, &'r Reply)>, times: &mut Vec<Reply>) -> Reply {
+    let mut kept = Vec::new();
+    for (name, value) in facts {
+        match text::show(name).trim_matches('"') {
+            "radix-tree-keys" | "radix-tree-nodes" => {}
+            "seen-time" | "active-time" | "idle" | "inactive" => times.push(value.clone()),
+            _ => kept.extend([name.clone(), untimed(value, times)]),
+        }
+    }
+    Reply::Array(kept)
+}
+
+fn same_but_times(a: &Reply, b: &Reply) -> bool {
+    let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+    let alike = canonical(&untimed(a, &mut mine), 0) == canonical(&untimed(b, &mut theirs), 0);
+    let close = |(a, b): (&Reply, &Reply)| match (a, b) {
+        (Reply::Integer(a), Reply::Integer(b)) => a.abs_diff(*b) <= SLACK as u64,
+        _ => a == b,
+    };
+    alike && mine.len() == theirs.len() && mine.iter().zip(&theirs).all(close)
+}
+
 fn whole_walk(
     engine: &mut dyn Engine,
     step: &Step,
@@ -401,8 +416,31 @@ fn whole_walk(
     Err("the walk does not end".into())
 }
 
-/// One database's keys, each with what the digest does not tell.
-fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, [Reply; 4]> {
+/// What the digest does not tell of a key, and its own digest.
+struct Facts {
+    deadline: Reply,
+    /// Encoding and digest.
+    value: [Reply; 2],
+    /// XINFO STREAM FULL; null for what is no stream.
+    stream: Reply,
+}
+
+impl Facts {
+    fn agree(&self, other: &Facts) -> bool {
+        near(&self.deadline, &other.deadline, SLACK)
+            && self.value == other.value
+            && same_but_times(&self.stream, &other.stream)
+    }
+
+    fn show(&self) -> String {
+        let [encoding, digest] = self.value.each_ref().map(text::show);
+        let facts = format!("{}, {encoding}, {digest}", text::show(&self.deadline));
+        if self.stream == Reply::Null { facts } else { format!("{facts}\n{}", text::show(&self.stream)) }
+    }
+}
+
+/// One database's keys with their facts.
+fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, Facts> {
     let mut ask = |line: &[&[u8]]| engine.run(CHECKER, &line.iter().map(|w| w.to_vec()).collect::<Vec<_>>());
     ask(&[b"SELECT", db.to_string().as_bytes()]);
     if ask(&[b"DBSIZE"]) == Reply::Integer(0) {
@@ -413,19 +451,20 @@ fn survey(engine: &mut dyn Engine, db: usize) -> BTreeMap<Vec<u8>, [Reply; 4]> {
     let keys = bulks(&ask(&[b"KEYS", b"*"]));
     let about = |key: Vec<u8>| {
         let encoding = ask(&[b"OBJECT", b"ENCODING", &key]);
-        let stream = match encoding == Reply::bulk("stream") {
-            true => timeless(&ask(&[b"XINFO", b"STREAM", &key, b"FULL", b"COUNT", b"0"])),
-            false => Reply::Null,
+        let stream = match &encoding {
+            Reply::Bulk(name) if *name == "stream" => {
+                ask(&[b"XINFO", b"STREAM", &key, b"FULL", b"COUNT", b"0"])
+            }
+            _ => Reply::Null,
         };
-        let digest = ask(&[b"DEBUG", b"DIGEST-VALUE", &key]);
-        let facts = [ask(&[b"PEXPIRETIME", &key]), encoding, digest, stream];
-        (key, facts)
+        let deadline = ask(&[b"PEXPIRETIME", &key]);
+        let value = [encoding, ask(&[b"DEBUG", b"DIGEST-VALUE", &key])];
+        (key, Facts { deadline, value, stream })
     };
     keys.into_iter().map(about).collect()
 }
 
-/// Compares all databases: size, DEBUG DIGEST, and every key's deadline, encoding and value digest, of a stream XINFO
-/// STREAM FULL too.
+/// Compares all databases: every key's deadline, encoding and digest, all of every stream, and DEBUG DIGEST.
 fn difference_of_state(left: &mut dyn Engine, right: &mut dyn Engine) -> Option<String> {
     for db in 0..16 {
         let (mine, theirs) = (survey(left, db), survey(right, db));
@@ -436,9 +475,8 @@ fn difference_of_state(left: &mut dyn Engine, right: &mut dyn Engine) -> Option<
                 let side = if mine.contains_key(key) { "larder" } else { "redis" };
                 return Some(format!("{name} is only in {side}"));
             };
-            let show = |facts: &[Reply; 4]| facts.each_ref().map(text::show).join(", ");
-            if !near(&a[0], &b[0], 2000) || a[1..] != b[1..] {
-                return Some(format!("{name} differs\nlarder: {}\nredis:  {}", show(a), show(b)));
+            if !a.agree(b) {
+                return Some(format!("{name} differs\nlarder: {}\nredis:  {}", a.show(), b.show()));
             }
         }
     }

@@ -13,7 +13,7 @@ pub enum Rule {
     Random,
     Scan,
     Approx(i64),
-    Times,
+    Timed,
     Kind,
     Skip,
 }
@@ -46,7 +46,7 @@ fn parse(line: &'static str) -> Option<(&'static str, Rule)> {
         "random" => Rule::Random,
         "scan" => Rule::Scan,
         "approx" => Rule::Approx(words.next()?.parse().ok()?),
-        "times" => Rule::Times,
+        "times" => Rule::Timed,
         "kind" => Rule::Kind,
         "skip" => Rule::Skip,
         _ => return None,
