@@ -46,7 +46,7 @@ fn parse(line: &'static str) -> Option<(&'static str, Rule)> {
         "random" => Rule::Random,
         "scan" => Rule::Scan,
         "approx" => Rule::Approx(words.next()?.parse().ok()?),
-        "times" => Rule::Timed,
+        "timed" => Rule::Timed,
         "kind" => Rule::Kind,
         "skip" => Rule::Skip,
         _ => return None,
