@@ -399,7 +399,7 @@ fn compare(n: usize, rounds: usize, names: &str) {
         rows.push(row("target 1.3", &|ratio| yes(*ratio <= LIMIT)));
     }
     table(&[&["structure"][..], &HEAD].concat(), &rows);
-    if n >= 1_000_000 {
+    if n >= 1_000_000 && names.is_empty() {
         println!();
         let rows =
             [tail::<SkipList<Thin>>("skiplist, insert", &work), tail::<BPlus<Thin>>("B+tree, insert", &work)];
