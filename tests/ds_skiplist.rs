@@ -1,4 +1,5 @@
-//! `ds::skiplist` against a sorted vector: one sequence of changes made to both, everything that can be seen compared.
+//! `ds::skiplist` against a sorted vector: one sequence of changes made to both, everything that can be seen
+//! compared.
 
 use larder::ds::skiplist::{Handle, SkipList};
 use proptest::collection::vec;
@@ -246,9 +247,9 @@ fn a_big_list_grows_changes_and_shrinks() {
     }
 }
 
-/// A separator names the first member below it. If it stayed when that member left, a search among equal scores would compare
-/// with bytes that are gone. Here the first members of all nodes leave, one level after the other, among equal scores, and
-/// members that left panic when they are read.
+/// A separator names the first member below it. If it stayed when that member left, a search among equal scores would
+/// compare with bytes that are gone. Here the first members of all nodes leave, one level after the other, among
+/// equal scores, and members that left panic when they are read.
 #[test]
 fn a_separator_leaves_with_its_member() {
     let mut pair = Pair::default();

@@ -1,9 +1,9 @@
-//! A counted B+tree, as an order-statistics structure would be built without thinking of lists: the limit the skiplist is
-//! measured against. Leaves of 128 entries of fixed size, scores apart from members; inner nodes of 64 children with a
-//! count for each; splits in halves, joins at a quarter. Leaves are chained for walks.
+//! A counted B+tree, as an order-statistics structure would be built without thinking of lists: the limit the
+//! skiplist is measured against. Leaves of 128 entries of fixed size, scores apart from members; inner nodes of 64
+//! children with a count for each; splits in halves, joins at a quarter. Leaves are chained for walks.
 //!
-//! It is a benchmark's peer, so it does less than it might: members are not owned, separators are not renewed when their
-//! member leaves, and nothing counts its memory.
+//! It is a benchmark's peer, so it does less than it might: members are not owned, separators are not renewed when
+//! their member leaves, and nothing counts its memory.
 
 use larder::ds::skiplist::Handle;
 use std::ptr;

@@ -1,11 +1,11 @@
 //! The skiplist's nodes: blocks of columns. All that is `unsafe` about their layout stands here.
 //!
-//! A block is a head and, behind it, a column for each part of an entry: scores, on index levels children and spans, then
-//! members; each with room for the same number. Leaf and index nodes are one type with one code.
+//! A block is a head and, behind it, a column for each part of an entry: scores, on index levels children and spans,
+//! then members; each with room for the same number. Leaf and index nodes are one type with one code.
 //!
-//! What must hold: a [`Node`] is made by [`Node::new`] and freed once, by the list that owns it, when no node and no path
-//! names it any more; the first `len` entries of every column are initialised, and all scores are: those behind the last
-//! entry are not numbers.
+//! What must hold: a [`Node`] is made by [`Node::new`] and freed once, by the list that owns it, when no node and no
+//! path names it any more; the first `len` entries of every column are initialised, and all scores are: those behind
+//! the last entry are not numbers.
 use super::Handle;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -46,6 +46,7 @@ struct Head<M> {
 const HEAD: usize = size_of::<Head<u64>>();
 const WORD: usize = 8;
 /// What a processor loads at a time.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 const LINE: usize = 64;
 const _: () = assert!(HEAD % WORD == 0 && size_of::<f64>() == WORD && size_of::<Option<Node<u64>>>() <= WORD);
 
@@ -176,7 +177,8 @@ impl<M> Node<M> {
 
     #[inline]
     fn slice<T>(&self, at: usize) -> &[T] {
-        // SAFETY: `at` is where a column of `T` begins (see the callers), and its first `len` entries are initialised.
+        // SAFETY: `at` is where a column of `T` begins (see the callers), and its first `len` entries are
+        // initialised.
         unsafe { slice::from_raw_parts(self.column(at), self.len()) }
     }
 
@@ -187,8 +189,8 @@ impl<M> Node<M> {
 
     /// How many scores `before` holds for: the first ones and no other; it does not hold for what is not a number.
     ///
-    /// The last scores of all blocks of sixteen tell the block, and a count in it tells the rest: two rounds of loads that
-    /// do not wait for each other, and no branch, where a search by halves has a chain of seven.
+    /// The last scores of all blocks of sixteen tell the block, and a count in it tells the rest: two rounds of loads
+    /// that do not wait for each other, and no branch, where a search by halves has a chain of seven.
     #[inline]
     pub(super) fn before(&self, before: impl Fn(f64) -> bool) -> usize {
         // SAFETY: all the room for scores is initialised, by entries or by `pad`, and is a multiple of sixteen.
@@ -249,8 +251,8 @@ impl<M> Node<M> {
     pub(super) fn copy(&self, at: usize, to: &Node<M>, to_at: usize, n: usize) {
         let (level, room, to_room) = (self.level(), self.room(), to.room());
         assert!(at + n <= room && to_at + n <= to_room && level == to.level());
-        // SAFETY: all of it lies inside the two blocks; the columns of one level have the same types, and all entries are
-        // plain data (handles are `Copy`).
+        // SAFETY: all of it lies inside the two blocks; the columns of one level have the same types, and all entries
+        // are plain data (handles are `Copy`).
         unsafe {
             let words = |k: usize| {
                 let from = self.column::<u64>(HEAD + k * room * WORD).add(at);
@@ -292,32 +294,15 @@ impl<M> Node<M> {
         if self.level() == 0 { self.len() } else { self.spans().iter().sum() }
     }
 
-    /// Starts loading the head and most scores, for a search.
+    /// Starts loading the head and the first scores, which brings the rest near.
     #[inline]
     pub(super) fn fetch(&self) {
-        (0..4).for_each(|line| self.prefetch(line * LINE));
-    }
-
-    /// Starts loading one entry of a leaf. Where its member stands depends on the room, which the head would tell; three
-    /// guesses cost less than waiting for it.
-    #[inline]
-    pub(super) fn fetch_entry(&self, at: usize) {
-        self.prefetch(HEAD + at * WORD);
-        for room in [2 * STEP, 3 * STEP, 4 * STEP] {
-            self.prefetch(Self::members_at(0, room) + at * size_of::<M>());
-        }
-    }
-
-    #[inline]
-    fn prefetch(&self, at: usize) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
+        for line in 0..4 {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: a prefetch reads nothing a program could see, wherever it points.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.column(at)) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.column(line * LINE)) };
         }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = at;
     }
 }
 

@@ -1,5 +1,5 @@
 //! Walks over the entries of a skiplist.
-use super::node::Node;
+use super::node::{Link, Node};
 use super::{Handle, SkipList, Step};
 use std::iter::Zip;
 use std::ops::Range as Ranks;
@@ -46,6 +46,16 @@ impl<M: Handle> SkipList<M> {
     }
 }
 
+impl<M> Range<'_, M> {
+    /// Starts loading the leaf after this one, if the walk is not over before that.
+    #[inline]
+    fn announce(&self, leaf: Link<M>, before: usize) {
+        if let Some(leaf) = leaf.filter(|_| self.ranks.len() >= before) {
+            leaf.fetch();
+        }
+    }
+}
+
 impl<M: Handle> Iterator for Range<'_, M> {
     type Item = (f64, M);
 
@@ -59,6 +69,7 @@ impl<M: Handle> Iterator for Range<'_, M> {
             Some(run) => Step { node: run.leaf.next()?, at: 0 },
             None => self.list.start(rank)?,
         };
+        self.announce(node.next(), node.len() - at);
         let run = self.front.insert(Run::new(node, at..node.len()));
         run.entries.next().map(|(score, member)| (*score, *member))
     }
@@ -93,6 +104,7 @@ impl<M: Handle> DoubleEndedIterator for Range<'_, M> {
             Some(run) => run.leaf.prev().map(|leaf| (leaf, leaf.len()))?,
             None => self.list.start(rank).map(|step| (step.node, step.at + 1))?,
         };
+        self.announce(node.prev(), end);
         let run = self.back.insert(Run::new(node, 0..end));
         run.entries.next_back().map(|(score, member)| (*score, *member))
     }
