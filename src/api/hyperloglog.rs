@@ -49,7 +49,7 @@ impl<S: Scope> Store<S> {
         let key = key.as_ref();
         match self.read(key, |work, key| ops::known_count(work, key))? {
             Some(count) => Ok(count),
-            None => self.write(key, ops::count),
+            None => self.write(key, ops::recount),
         }
     }
 

@@ -212,8 +212,9 @@ fn distance(distance: f64) -> Reply {
 }
 
 fn position(place: GeoPoint, resp3: bool) -> Reply {
+    // In RESP3, too, a real server says no more than the decimals do.
     let shown = |degrees: f64| match resp3 {
-        true => Reply::Double(degrees),
+        true => Reply::Double(digits(degrees).parse().unwrap_or(degrees)),
         false => Reply::bulk(digits(degrees)),
     };
     Reply::Array(vec![shown(place.longitude), shown(place.latitude)])

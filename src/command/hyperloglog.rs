@@ -79,7 +79,9 @@ fn question(word: &[u8]) -> Result<Question> {
     ];
     let found = all.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
     found.map(|(_, question)| question).ok_or_else(|| {
-        let word = String::from_utf8_lossy(word);
+        // As far as C reads it.
+        let word = word.split(|byte| *byte == 0).next().unwrap_or_default();
+        let word = String::from_utf8_lossy(word).replace(['\r', '\n'], " ");
         Error::owned(format!("ERR Unknown PFDEBUG subcommand '{word}'"))
     })
 }

@@ -81,6 +81,11 @@ pub fn add(work: &mut Work<'_>, key: &Key<'_>, elements: &[&[u8]]) -> Result<boo
     Ok(changed)
 }
 
+/// PFCOUNT of one key.
+pub fn count(work: &mut Work<'_>, key: &Key<'_>) -> Result<u64> {
+    known_count(work, key)?.map_or_else(|| recount(work, key), Ok)
+}
+
 /// PFCOUNT of one key whose count is known, or which is missing: no more than a look.
 pub fn known_count(work: &Work<'_>, key: &Key<'_>) -> Result<Option<u64>> {
     Ok(match find(work.string(key)?)? {
@@ -89,16 +94,17 @@ pub fn known_count(work: &Work<'_>, key: &Key<'_>) -> Result<Option<u64>> {
     })
 }
 
-/// PFCOUNT of one key. What has to be counted is kept for the next time.
-pub fn count(work: &mut Work<'_>, key: &Key<'_>) -> Result<u64> {
-    let Some(string) = work.string(key)? else { return Ok(0) };
-    let Some(found) = find(Some(string))? else { return Ok(0) };
-    let count = found.cached.map_or_else(|| string.with(hll::count), Ok)?;
-    if found.cached.is_none() || !found.raw {
-        work.edit_string(key, |bytes| hll::cache(bytes, count))?;
-        work.effect(&[b"PFCOUNT", key.bytes]);
-    }
-    if found.cached.is_none() {
+/// The rest of PFCOUNT of one key: counts, and keeps the count for the next time.
+pub fn recount(work: &mut Work<'_>, key: &Key<'_>) -> Result<u64> {
+    let Some(found) = find_to_write(work, key)? else { return Ok(0) };
+    let known = found.cached;
+    let count = work.edit_string(key, |bytes| {
+        let count = known.map_or_else(|| hll::count(bytes), Ok)?;
+        hll::cache(bytes, count);
+        Ok::<_, Error>(count)
+    })??;
+    work.effect(&[b"PFCOUNT", key.bytes]);
+    if known.is_none() {
         work.touch(key, "");
     }
     Ok(count)

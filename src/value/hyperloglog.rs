@@ -128,7 +128,11 @@ impl Run {
         let low = usize::from(first & 0x3f);
         Some(match first >> 6 {
             0 => Run { value: 0, len: low + 1, width: 1 },
-            1 => Run { value: 0, len: (low << 8 | usize::from(*bytes.get(at + 1)?)) + 1, width: 2 },
+            1 => {
+                // Where the second byte is missing, Redis reads the zero that ends its strings. Only DECODE shows it.
+                let second = bytes.get(at + 1).copied().unwrap_or(0);
+                Run { value: 0, len: (low << 8 | usize::from(second)) + 1, width: 2 }
+            }
             _ => Run { value: (first >> 2 & 0x1f) + 1, len: low % MAX_RUN + 1, width: 1 },
         })
     }
@@ -350,7 +354,8 @@ fn raise_sparse(
 ) -> Result<Option<bool>> {
     let (mut here, mut before, mut earlier) = (*from, None, None);
     let run = loop {
-        let run = Run::at(bytes, here.at).ok_or_else(corrupt)?;
+        let run = Run::at(bytes, here.at).filter(|run| here.at + run.width <= bytes.len());
+        let run = run.ok_or_else(corrupt)?;
         if register < here.first + run.len {
             break run;
         }
