@@ -1,7 +1,9 @@
 //! The programs that a user would want to write: the names and shapes of the face, held as they were promised. Strings,
 //! hashes, lists, sets; transactions and walks; a test that owns time; the same commands as text.
 
-use larder::{Bytes, Clock, Error, Reply, Result, Scope, SetOptions, Store, Ttl};
+use larder::{
+    Bytes, Clock, Error, MkStream, Reply, Result, Scope, SetOptions, Store, StreamId, Ttl, XAddOptions,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
@@ -51,6 +53,21 @@ fn hashes_lists_and_sets() -> Result<()> {
     store.sadd("tags:db", ["post:2", "post:3"])?;
     let both: HashSet<Bytes> = store.sinter(["tags:rust", "tags:db"])?.into_iter().collect();
     assert!(both.len() == 1 && both.contains(&b"post:2"[..]));
+    Ok(())
+}
+
+#[test]
+fn a_stream_with_a_consumer_group() -> Result<()> {
+    let store = Store::new();
+    store.xgroup_create("events", "mailers", StreamId::MIN, MkStream::Yes)?;
+    store.xadd("events", [("type", "signup"), ("user", "42")])?;
+    store.xadd_with("events", [("type", "login")], XAddOptions::new().maxlen_approx(10_000))?;
+    let mut types = Vec::new();
+    for entry in store.xreadgroup("events", "mailers", "worker-1").count(10).read()? {
+        types.extend(entry.get("type").cloned());
+        store.xack("events", "mailers", [entry.id])?;
+    }
+    assert_eq!(types, ["signup", "login"]);
     Ok(())
 }
 
