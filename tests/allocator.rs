@@ -5,7 +5,7 @@
 //! before the block where glibc keeps its size. Everything is one test, as nothing else may allocate meanwhile.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
-use larder::Store;
+use larder::{MkStream, Store, StreamId};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
@@ -109,6 +109,20 @@ const LOADS: &[Load] = &[
         count: 200_000,
         fill: |s, n| _ = s.sadd("k", digits(n..n + 1)).unwrap(),
     },
+    Load { what: "streams of 5", count: 10_000, fill: |s, n| (0..5).for_each(|i| event(s, &key(n), i)) },
+    Load { what: "one stream of 200k", count: 200_000, fill: |s, n| event(s, "k", n) },
+    Load {
+        what: "streams with two groups",
+        count: 200,
+        fill: |s, n| {
+            (0..300).for_each(|i| event(s, &key(n), i));
+            for group in ["readers", "writers"] {
+                s.xgroup_create(key(n), group, StreamId::MIN, MkStream::No).unwrap();
+                s.xreadgroup(key(n), group, "first").count(100).read().unwrap();
+                s.xreadgroup(key(n), group, "second").read().unwrap();
+            }
+        },
+    },
 ];
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -136,6 +150,10 @@ fn set(store: &Store, key: &str, members: std::ops::Range<usize>) {
 fn zset(store: &Store, key: &str, members: std::ops::Range<usize>) {
     let score = |n: usize| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64;
     store.zadd(key, members.map(|n| (score(n), format!("member:{n}")))).unwrap();
+}
+
+fn event(store: &Store, key: &str, n: usize) {
+    store.xadd(key, [("type", format!("{n:08}")), ("user", format!("{n:016}"))]).unwrap();
 }
 
 fn quiet() -> Store {

@@ -1,7 +1,10 @@
 //! The programs that a user would want to write: the names and shapes of the face, held as they were promised. Strings,
 //! hashes, lists, sets, sorted sets; transactions and walks; a test that owns time; the same commands as text.
 
-use larder::{Bytes, Clock, Error, Reply, Result, Scope, SetOptions, Store, Ttl, ZRange};
+use larder::{
+    Bytes, Clock, Error, MkStream, Reply, Result, Scope, SetOptions, Store, StreamId, Ttl, XAddOptions,
+    ZRange,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::time::Duration;
@@ -71,6 +74,21 @@ fn sorted_sets_whose_ranks_and_scores_are_ranges() -> Result<()> {
     let rank: Option<u64> = store.zrevrank("board", "ada")?;
     assert_eq!(rank, Some(0));
     assert_eq!(store.zrange("board", ZRange::lex::<&str>(..))?.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_stream_with_a_consumer_group() -> Result<()> {
+    let store = Store::new();
+    store.xgroup_create("events", "mailers", StreamId::MIN, MkStream::Yes)?;
+    store.xadd("events", [("type", "signup"), ("user", "42")])?;
+    store.xadd_with("events", [("type", "login")], XAddOptions::new().maxlen_approx(10_000))?;
+    let mut types = Vec::new();
+    for entry in store.xreadgroup("events", "mailers", "worker-1").count(10).read()? {
+        types.extend(entry.get("type").cloned());
+        store.xack("events", "mailers", [entry.id])?;
+    }
+    assert_eq!(types, ["signup", "login"]);
     Ok(())
 }
 

@@ -1,7 +1,10 @@
 //! What people keep in such a store, each as a small program: read one to see how it is done, run it to see that it
 //! works. Everything goes through the typed face; time is a clock moved by hand wherever time matters.
 
-use larder::{Bytes, Clock, Error, GetExOptions, Result, SetOptions, Store, Ttl, ZAddOptions, ZRange};
+use larder::{
+    Bytes, Clock, Error, GetExOptions, MkStream, Result, SetOptions, Store, StreamEntry, StreamId, Ttl,
+    XAddOptions, ZAddOptions, ZRange,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -629,5 +632,73 @@ fn delayed_job_queue() -> Result<()> {
     });
     assert_eq!((taken.len(), taken.iter().collect::<BTreeSet<_>>().len()), (400, 400));
     assert_eq!(store.zrange("jobs", ZRange::rank(..))?, ["clean up"]);
+    Ok(())
+}
+
+/// A stream of events that a group works through. Two workers share it; one dies with what it got and did not finish.
+/// The other sees in the list of pending entries that it is late, claims its work, and finishes it: every event is
+/// handled once, and one that kills each who touches it is put aside.
+#[test]
+fn event_stream_where_one_worker_dies_and_the_other_claims() -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const MOST_TRIES: u64 = 3;
+    let (clock, store) = on_a_clock();
+    store.xgroup_create("events", "mailers", StreamId::MIN, MkStream::Yes)?;
+    for user in 1..=10 {
+        let event = [("type", "signup".to_string()), ("user", user.to_string())];
+        store.xadd_with("events", event, XAddOptions::new().maxlen_approx(10_000))?;
+    }
+    let mut handled = Vec::new();
+    let handle = |handled: &mut Vec<String>, entry: &StreamEntry| -> Result<()> {
+        handled.push(entry.get("user").map(|user| user.to_string_lossy().into_owned()).unwrap_or_default());
+        store.xack("events", "mailers", [entry.id]).map(drop)
+    };
+
+    // Each gets entries of its own. The first finishes one of four, and is heard of no more.
+    let first = store.xreadgroup("events", "mailers", "worker-1").count(4).read()?;
+    let second = store.xreadgroup("events", "mailers", "worker-2").count(4).read()?;
+    assert!(first.iter().all(|entry| !second.contains(entry)));
+    handle(&mut handled, &first[0])?;
+    second.iter().try_for_each(|entry| handle(&mut handled, entry))?;
+    assert_eq!(store.xpending("events", "mailers")?.consumers, [("worker-1".into(), 3)]);
+
+    // Too early to take its work away.
+    clock.advance(PATIENCE / 2);
+    assert!(store.xautoclaim("events", "mailers", "worker-2", PATIENCE).claim()?.claimed.is_empty());
+
+    // Late enough.
+    clock.advance(PATIENCE / 2);
+    let late = store.xpending_range("events", "mailers").idle(PATIENCE).list()?;
+    assert!(late.iter().all(|entry| entry.consumer == "worker-1" && entry.deliveries == 1));
+    let claimed = store.xautoclaim("events", "mailers", "worker-2", PATIENCE).claim()?.claimed;
+    assert_eq!(claimed, first[1..]);
+    handle(&mut handled, &claimed[0])?;
+    handle(&mut handled, &claimed[1])?;
+
+    // The last one is left over again and again, until someone gives it up.
+    let poison = claimed[2].id;
+    for tries in 2.. {
+        clock.advance(PATIENCE);
+        let late = store.xpending_range("events", "mailers").idle(PATIENCE).list()?;
+        assert_eq!((late.len(), late[0].id, late[0].deliveries), (1, poison, tries));
+        if late[0].deliveries > MOST_TRIES {
+            store.xack("events", "mailers", [poison])?;
+            store.xadd("dead-letters", [("event", poison.to_string())])?;
+            break;
+        }
+        store.xautoclaim("events", "mailers", "worker-3", PATIENCE).claim()?;
+    }
+
+    // The rest is new to everyone; then nothing is pending and nothing is left to read.
+    store
+        .xreadgroup("events", "mailers", "worker-2")
+        .read()?
+        .iter()
+        .try_for_each(|e| handle(&mut handled, e))?;
+    handled.sort_by_key(|user| user.parse::<u32>().ok());
+    assert_eq!(handled, ["1", "2", "3", "5", "6", "7", "8", "9", "10"]);
+    assert_eq!(store.xpending("events", "mailers")?.count, 0);
+    assert_eq!(store.xinfo_groups("events")?[0].lag, Some(0));
+    assert_eq!(store.xlen("dead-letters")?, 1);
     Ok(())
 }

@@ -32,7 +32,7 @@ fn fields(i: usize) -> [(String, String); 5] {
         .map(|field| (field.to_string(), format!("{}{}", &field[..2], i % 100_000)))
 }
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     Row {
         name: "string, key 16, value 32",
         valkey: 104.0,
@@ -134,6 +134,15 @@ const ROWS: [Row; 13] = [
         target: 1.0,
         units: |n| n / 5,
         fill: |s, n| each_key(s, n, |s, k, i| s.rpush(k, (0..10).map(|m| member(i * 10 + m))).map(drop)),
+    },
+    Row {
+        name: "stream of 1M entries of 2 fields, 8 + 16 (per entry)",
+        valkey: 45.0,
+        target: 1.0,
+        units: |n| n,
+        fill: |s, n| {
+            (0..n).for_each(|i| drop(s.xadd("stream", [("type", &member(i)[8..]), ("user", &member(i)[..])])))
+        },
     },
 ];
 

@@ -2,7 +2,7 @@
 //! parsing, against the whole of a typed call here. The server gets the same data and the very same calls, pipelined.
 
 use crate::common::{Rng, SEED, header, key, table, yes};
-use larder::{Bytes, Store, ZRange};
+use larder::{Bytes, Store, StreamId, ZRange};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -127,7 +127,7 @@ const SMALL: usize = 5;
 /// Scores are drawn below this.
 const SCORES: usize = 1_000_000_000;
 
-const ROWS: [Row; 28] = [
+const ROWS: [Row; 32] = [
     Row {
         name: "GET",
         target: 5.0,
@@ -328,6 +328,38 @@ const ROWS: [Row; 28] = [
         run: |s, w, _| drop(black_box(s.zpopmin(&w[1]))),
     },
     Row {
+        name: "XADD",
+        target: 3.0,
+        calls: 500_000,
+        words: |r, n| entry(b"*", r.below(n)),
+        run: |s, w, _| drop(black_box(s.xadd(&w[1], [(&w[3], &w[4]), (&w[5], &w[6])]))),
+    },
+    Row {
+        name: "XRANGE COUNT 10",
+        target: 3.0,
+        calls: 100_000,
+        words: |r, n| {
+            words(&[b"XRANGE", b"big:stream", stream_ms(r.below(n)).as_bytes(), b"+", b"COUNT", b"10"])
+        },
+        run: |s, w, i| drop(black_box(s.xrange_count(&w[1], StreamId::new(i as u64, 0).., 10))),
+    },
+    Row {
+        name: "XREADGROUP COUNT 10",
+        target: 3.0,
+        calls: 50_000,
+        words: |_, _| {
+            words(&[b"XREADGROUP", b"GROUP", b"g", b"c", b"COUNT", b"10", b"STREAMS", b"big:stream", b">"])
+        },
+        run: |s, w, _| drop(black_box(s.xreadgroup(&w[7], &w[2], &w[3]).count(10).read())),
+    },
+    Row {
+        name: "XACK",
+        target: 3.0,
+        calls: 300_000,
+        words: |r, n| words(&[b"XACK", b"big:stream", b"g", stream_ms(r.below(n / 2)).as_bytes()]),
+        run: |s, w, i| drop(black_box(s.xack(&w[1], &w[2], [StreamId::new(i as u64, 0)]))),
+    },
+    Row {
         name: "DEL",
         target: 3.0,
         calls: 200_000,
@@ -338,6 +370,16 @@ const ROWS: [Row; 28] = [
 
 fn number(n: usize) -> Vec<u8> {
     n.to_string().into_bytes()
+}
+
+/// The time of an entry that was there from the beginning.
+fn stream_ms(i: usize) -> String {
+    (1_700_000_000_000 + i).to_string()
+}
+
+/// An entry of two fields, with values of 8 and 16 bytes.
+fn entry(id: &[u8], i: usize) -> Words {
+    words(&[b"XADD", b"big:stream", id, b"type", &key(i)[8..], b"user", &key(i)])
 }
 
 fn many(rng: &mut Rng, n: usize, command: &[u8], values: bool) -> Words {
@@ -367,12 +409,16 @@ fn load(n: usize) -> impl Iterator<Item = Words> {
     let counts = (0..n / SMALL).map(|i| words(&[b"SET", &[&b"count:"[..], &key(i)].concat(), b"100"]));
     let pair = (0..10_000)
         .flat_map(|i| [words(&[b"SADD", b"set:a", &key(i)]), words(&[b"SADD", b"set:b", &key(i + 5_000)])]);
+    let stream = (0..n).map(|i| entry(stream_ms(i).as_bytes(), i));
+    let group = std::iter::once(words(&[b"XGROUP", b"CREATE", b"big:stream", b"g", b"0"]));
     strings
         .chain(hashes)
         .chain(big_hash)
         .chain(big_list)
         .chain(big_set)
         .chain(big_zset)
+        .chain(stream)
+        .chain(group)
         .chain(counts)
         .chain(pair)
 }
