@@ -31,15 +31,19 @@ pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use api::MessagePack;
 pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
+pub use api::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Bit, BitField};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
+pub use api::{ConsumerInfo, GroupFull, GroupInfo, StreamFull, StreamInfo};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
+pub use api::{StreamEntry, XAddOptions, XRead, XSetIdOptions, XTrim};
+pub use api::{XClaimOptions, XGroupOptions, XPending, XReadGroup};
 pub use bytes::Bytes;
 pub use clock::Clock;
 pub use command::{Form, Protocol, Reply, Session};
@@ -49,11 +53,13 @@ pub use error::{Error, Result};
 pub use limits::Profile;
 pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;
+pub use ops::stream_group::StreamStart;
 pub use value::Kind;
 pub use value::bitmap::{BitOp, BitType, Overflow};
 pub use value::geo::{GeoHit, GeoPoint, GeoUnit};
 pub use value::lcs::LcsMatch;
 pub use value::list::Side;
+pub use value::stream::StreamId;
 
 /// The README's programs, as tests.
 #[cfg(doctest)]

@@ -92,6 +92,8 @@ pub struct Rules {
     pub zset_max_listpack_value: Setting,
     pub list_max_listpack_size: Setting,
     pub hll_sparse_max_bytes: Setting,
+    pub stream_node_max_bytes: Setting,
+    pub stream_node_max_entries: Setting,
     pub proto_max_bulk_len: Setting,
 }
 
@@ -109,12 +111,14 @@ impl Rules {
             zset_max_listpack_value: Setting::new(64),
             list_max_listpack_size: Setting::new(-2),
             hll_sparse_max_bytes: Setting::new(3000),
+            stream_node_max_bytes: Setting::new(4096),
+            stream_node_max_entries: Setting::new(100),
             proto_max_bulk_len: Setting::new(MAX_STRING as i64),
         }
     }
 
     /// The thresholds by the names CONFIG has for them.
-    pub fn settings(&self) -> [(&'static str, &Setting); 10] {
+    pub fn settings(&self) -> [(&'static str, &Setting); 12] {
         [
             ("hash-max-listpack-entries", &self.hash_max_listpack_entries),
             ("hash-max-listpack-value", &self.hash_max_listpack_value),
@@ -125,6 +129,8 @@ impl Rules {
             ("zset-max-listpack-value", &self.zset_max_listpack_value),
             ("list-max-listpack-size", &self.list_max_listpack_size),
             ("hll-sparse-max-bytes", &self.hll_sparse_max_bytes),
+            ("stream-node-max-bytes", &self.stream_node_max_bytes),
+            ("stream-node-max-entries", &self.stream_node_max_entries),
             ("proto-max-bulk-len", &self.proto_max_bulk_len),
         ]
     }

@@ -124,6 +124,16 @@ pub(crate) fn parse_cursor(text: &[u8]) -> Option<u64> {
     Some(if negative { value.wrapping_neg() } else { value })
 }
 
+/// Either number of a stream's id: a plain integer, or else what C's `strtoull` takes, blanks in front included. A plain
+/// negative integer is refused; one with leading zeros wraps around.
+pub(crate) fn parse_loose_u64(text: &[u8]) -> Option<u64> {
+    if let Some(n) = parse_i64(text) {
+        return u64::try_from(n).ok();
+    }
+    let text = &text[text.iter().take_while(|byte| is_space(**byte)).count()..];
+    if text.is_empty() { None } else { parse_cursor(text) }
+}
+
 fn until_nul(text: &[u8]) -> &[u8] {
     text.split(|&byte| byte == 0).next().unwrap_or_default()
 }

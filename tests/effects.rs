@@ -50,6 +50,7 @@ impl Mode {
             ("list-max-listpack-size", "3"),
             ("hll-sparse-max-bytes", "100"),
             ("zset-max-listpack-entries", "5"),
+            ("stream-node-max-entries", "3"),
         ];
         for (name, value) in settings.into_iter().filter(|_| self.small) {
             embedded::configure(&store, name, value).unwrap();
@@ -65,7 +66,7 @@ fn data_rows(profile: Profile) -> Vec<Row> {
     let others = ["SWAPDB", "FLUSHALL", "FLUSHDB", "SELECT"];
     rows.retain(|row| {
         let holds =
-            ["string", "bitmap", "hyperloglog", "hash", "list", "set", "sorted-set", "geo", "generic"]
+            ["string", "bitmap", "hyperloglog", "hash", "list", "set", "sorted-set", "geo", "stream", "generic"]
                 .contains(&row.group);
         (holds || others.contains(&&*row.name)) && !row.name.ends_with("|HELP")
     });

@@ -19,6 +19,9 @@ mod server;
 mod set;
 mod sort;
 mod store;
+mod stream;
+mod stream_group;
+mod stream_info;
 mod string;
 mod transaction;
 #[cfg(feature = "typed")]
@@ -38,6 +41,10 @@ pub use list::{LPosOptions, ListWalk, Occurrences};
 pub use set::SetScan;
 pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
+pub use stream::{StreamEntry, XAddOptions, XRead, XSetIdOptions, XTrim};
+pub use stream_group::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
+pub use stream_group::{XClaimOptions, XGroupOptions, XPending, XReadGroup};
+pub use stream_info::{ConsumerInfo, GroupFull, GroupInfo, StreamFull, StreamInfo};
 pub use string::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use transaction::{Open, Transaction};
 #[cfg(feature = "typed-json")]

@@ -180,6 +180,7 @@ fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
         Group::List => Some("@list"),
         Group::Set => Some("@set"),
         Group::SortedSet => Some("@sortedset"),
+        Group::Stream => Some("@stream"),
         Group::Transactions => Some("@transaction"),
         Group::Connection => Some("@connection"),
         Group::Generic | Group::Server => None,
@@ -327,7 +328,9 @@ fn keys_of<'a>(session: &Session, words: &[&'a [u8]]) -> Result<Vec<(&'a [u8], V
         found.extend(indices.into_iter().map(|at| (at, spec)));
     }
     if let (Some(find), Some(spec)) = (row.find_keys, row.keys.last()) {
-        found.extend(find(words).into_iter().map(|at| (at, spec)));
+        let more: Vec<usize> =
+            find(words).into_iter().filter(|at| found.iter().all(|(i, _)| i != at)).collect();
+        found.extend(more.into_iter().map(|at| (at, spec)));
     }
     if found.is_empty() {
         return Err(invalid_arguments());

@@ -102,6 +102,8 @@ impl Kind {
             }
             "pattern" => Kind::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" | "timestamp" => Kind::UnixTime,
+            // A stream's ends are ids.
+            "start" | "end" if command.starts_with('X') => Kind::String,
             "seconds" | "milliseconds" | "count" | "offset" | "index" | "index1" | "index2" | "start"
             | "stop" | "end" | "cursor" | "db" | "destination-db" | "numkeys" | "numfields" | "bit"
             | "len" | "min-match-len" | "decrement" | "rank" | "limit" | "samples" => Kind::Integer,

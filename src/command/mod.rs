@@ -26,6 +26,9 @@ mod list;
 mod server;
 mod set;
 mod sort;
+mod stream;
+mod stream_group;
+mod stream_info;
 mod string;
 mod transactions;
 mod zset;
@@ -51,6 +54,7 @@ const GROUPS: &[&[Row]] = &[
     hyperloglog::ROWS,
     zset::ROWS,
     zset_algebra::ROWS,
+    stream::ROWS,
     generic::ROWS,
     expire::ROWS,
     keyspace::ROWS,

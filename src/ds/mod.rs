@@ -10,11 +10,13 @@ pub mod front;
 pub mod glob;
 pub mod intset;
 pub mod member;
+pub mod ordered;
 pub mod packed;
 pub mod ranked;
 pub mod runs;
 pub mod skiplist;
 pub mod small_list;
+pub mod stream_block;
 pub mod table;
 pub mod varint;
 

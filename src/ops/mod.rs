@@ -13,6 +13,8 @@ pub mod list;
 pub mod server;
 pub mod set;
 pub mod sort;
+pub mod stream;
+pub mod stream_group;
 pub mod string;
 pub mod zset;
 pub mod zset_algebra;

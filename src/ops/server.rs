@@ -6,7 +6,8 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
 use crate::value::hash::HashRef;
 use crate::value::set::Member;
-use crate::value::{Hash, Kind, List, Set, View, ZSet};
+use crate::value::stream::StreamId;
+use crate::value::{Hash, Kind, List, Set, Stream, View, ZSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,7 +20,8 @@ pub fn digest(work: &mut Work<'_>) -> Digest {
     })
 }
 
-/// A hash over all databases that covers the deadlines too, those of fields included. The unit must hold every shard.
+/// A hash over all databases that covers the deadlines too, those of fields included, and what a stream has beside its
+/// entries, but for the times at which consumers were heard of. The unit must hold every shard.
 pub fn full_digest(work: &mut Work<'_>) -> Digest {
     dataset(work, |work, entry, digest| {
         if let Some(at) = entry.deadline() {
@@ -33,7 +35,28 @@ pub fn full_digest(work: &mut Work<'_>) -> Digest {
                 digest.hash(times);
             }
         }
+        if let Ok(stream) = entry.view().collection::<Stream>() {
+            add_groups(stream, digest);
+        }
     })
+}
+
+/// Adds what a stream remembers, its groups, their consumers and what is pending.
+fn add_groups(stream: &Stream, digest: &mut Digest) {
+    let head = stream.head();
+    digest.mix(format!("{head:?}").as_bytes());
+    for (name, group) in stream.groups() {
+        digest.mix(name);
+        digest.mix(format!("{} {:?}", group.last(), group.read()).as_bytes());
+        for (id, pending) in group.pending_from(StreamId::MIN) {
+            digest.mix(format!("{id} {} {}", pending.time, pending.count).as_bytes());
+            digest.mix(group.name(pending.consumer));
+        }
+        for consumer in group.consumers() {
+            digest.mix(consumer.name());
+            consumer.ids_from(StreamId::MIN).for_each(|id| digest.mix(id.to_string().as_bytes()));
+        }
+    }
 }
 
 /// The hash of an entry, without the fields that have expired.
@@ -109,6 +132,15 @@ fn add_value(work: &Work<'_>, view: View<'_>, digest: &mut Digest) {
         Kind::ZSet => {
             if let Ok(set) = view.collection::<ZSet>() {
                 digest.zset(set.iter());
+            }
+        }
+        Kind::Stream => {
+            if let Ok(stream) = view.collection::<Stream>() {
+                digest.stream();
+                for entry in stream.iter() {
+                    let texts = entry.fields().flat_map(|(field, value)| [field, value]);
+                    digest.stream_entry((entry.id.ms, entry.id.seq), texts);
+                }
             }
         }
     }

@@ -17,12 +17,17 @@ pub mod hyperloglog;
 pub mod lcs;
 pub mod list;
 pub mod set;
+pub mod stream;
+pub mod stream_group;
+pub mod stream_id;
+mod stream_size;
 pub mod string;
 pub mod zset;
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
+pub use stream::Stream;
 pub use string::StrRef;
 pub use zset::ZSet;
 
@@ -40,11 +45,14 @@ pub enum Kind {
     Hash,
     /// Sorted sets.
     ZSet,
+    /// Streams.
+    Stream,
 }
 
 impl Kind {
     /// All types.
-    pub const ALL: [Kind; 5] = [Kind::String, Kind::List, Kind::Set, Kind::Hash, Kind::ZSet];
+    pub const ALL: [Kind; 6] =
+        [Kind::String, Kind::List, Kind::Set, Kind::Hash, Kind::ZSet, Kind::Stream];
 
     /// The type with this name, in any case.
     pub fn named(name: &[u8]) -> Option<Kind> {
@@ -59,6 +67,7 @@ impl Kind {
             Kind::Set => "set",
             Kind::Hash => "hash",
             Kind::ZSet => "zset",
+            Kind::Stream => "stream",
         }
     }
 }
@@ -134,6 +143,7 @@ pub enum Value {
     List(List),
     Set(Set),
     ZSet(ZSet),
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -145,6 +155,7 @@ impl Value {
             Value::List(_) => Kind::List,
             Value::Set(_) => Kind::Set,
             Value::ZSet(_) => Kind::ZSet,
+            Value::Stream(_) => Kind::Stream,
         }
     }
 
@@ -156,6 +167,7 @@ impl Value {
             Value::List(list) => list.mem(),
             Value::Set(set) => set.mem(),
             Value::ZSet(set) => set.mem(),
+            Value::Stream(stream) => stream.mem(),
         }
     }
 
@@ -167,6 +179,7 @@ impl Value {
             Value::List(list) => list.recount(),
             Value::Set(set) => set.recount(),
             Value::ZSet(set) => set.recount(),
+            Value::Stream(stream) => stream.recount(),
         }
     }
 
@@ -190,6 +203,7 @@ impl Value {
             Value::List(list) => list.weight(),
             Value::Set(set) => set.weight(),
             Value::ZSet(set) => set.weight(),
+            Value::Stream(stream) => stream.weight(),
         }
     }
 }
@@ -300,6 +314,7 @@ impl<'a> View<'a> {
             Kind::List => self.collection::<List>().map_or("", |list| list.encoding(rules.profile)),
             Kind::Set => self.collection::<Set>().map_or("", |set| set.encoding(rules.profile)),
             Kind::ZSet => self.collection::<ZSet>().map_or("", |set| set.encoding()),
+            Kind::Stream => "stream",
         }
     }
 

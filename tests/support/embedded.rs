@@ -199,8 +199,22 @@ fn content(ask: &Ask<'_>, kind: &Reply, key: &[u8]) -> Result<String, String> {
         "list" => text::show(&ask(&[b"LRANGE", key, b"0", b"-1"])?),
         "set" => sorted(ask(&[b"SMEMBERS", key])?),
         "hash" => sorted(ask(&[b"HGETALL", key])?) + &field_deadlines(ask, key)?,
+        "stream" => text::show(&timeless(ask(&[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"])?)),
         _ => text::show(&ask(&[b"DEBUG", b"DIGEST-VALUE", key])?),
     })
+}
+
+/// XINFO's answer without what a replay may have otherwise: blocks, and when consumers were heard of.
+fn timeless(reply: Reply) -> Reply {
+    let varies = ["radix-tree-keys", "radix-tree-nodes", "seen-time", "active-time"];
+    match reply {
+        Reply::Map(pairs) => {
+            let kept = pairs.into_iter().filter(|(name, _)| !varies.iter().any(|v| *name == Reply::bulk(v)));
+            Reply::Map(kept.map(|(name, value)| (name, timeless(value))).collect())
+        }
+        Reply::Array(items) => Reply::Array(items.into_iter().map(timeless).collect()),
+        other => other,
+    }
 }
 
 /// The deadlines of a hash's fields, where the profile has them.

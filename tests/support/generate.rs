@@ -27,12 +27,12 @@ impl Style {
 pub fn command(row: &Row, style: &Style, rng: &mut Rng) -> Words {
     let mut words: Words = row.name.split('|').map(|w| cased(w, rng)).collect();
     let named = words.len();
-    let mut maker = Maker { family: row.family, style, rng, words: &mut words };
+    let mut maker = Maker { family: row.family, style, rng, words: &mut words, streams: None };
     maker.sequence(&row.grammar.args);
     if rng.chance(6) {
         spoil(&mut words, named, rng);
     }
-    tame(&row.name, &mut words);
+    tame(&row.name, style, &mut words);
     words
 }
 
@@ -58,11 +58,19 @@ fn spoil(words: &mut Words, named: usize, rng: &mut Rng) {
 
 /// Keeps commands from storing what Redis leaves open (see `compare::loosened`), and from taking gigabytes: sizes just
 /// under a limit are left to transcripts, those over it stay.
-fn tame(name: &str, words: &mut Words) {
+fn tame(name: &str, style: &Style, words: &mut Words) {
     hurry(name, words);
     let has = |words: &Words, word: &str| words.iter().any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
     if name == "SORT" && has(words, "BY") && has(words, "STORE") {
         words.retain(|w| !w.eq_ignore_ascii_case(b"ALPHA"));
+    }
+    match name {
+        // Nobody waits; and without a manual clock two engines make two ids.
+        "XREAD" | "XREADGROUP" => shorten_waits(words),
+        "XADD" if style.now.is_none() => {
+            words.iter_mut().filter(|w| *w == b"*").for_each(|w| *w = b"9-*".to_vec())
+        }
+        _ => {}
     }
     let (low, high) = match name {
         "SETRANGE" => (100_000, (512 << 20) - 100),
@@ -93,11 +101,24 @@ fn hurry(name: &str, words: &mut Words) {
     }
 }
 
+/// A wait takes no time.
+fn shorten_waits(words: &mut Words) {
+    for at in 1..words.len() {
+        let waits = words[at - 1].eq_ignore_ascii_case(b"BLOCK");
+        let n = std::str::from_utf8(&words[at]).ok().and_then(|word| word.parse::<i64>().ok());
+        if waits && n.is_some_and(|n| n >= 0) {
+            words[at] = b"1".to_vec();
+        }
+    }
+}
+
 struct Maker<'a> {
     family: Option<char>,
     style: &'a Style,
     rng: &'a mut Rng,
     words: &'a mut Words,
+    /// So many keys stand behind STREAMS: as many ids go with them.
+    streams: Option<usize>,
 }
 
 impl Maker<'_> {
@@ -129,10 +150,14 @@ impl Maker<'_> {
     fn argument(&mut self, arg: &Arg) {
         let times = match arg.multiple {
             true if self.family == Some('p') && arg.name == "element" && self.rng.chance(15) => 300,
+            true if self.streams.is_some() && self.rng.chance(95) => self.streams.take().unwrap_or(1),
             true if self.rng.chance(1) => 150,
             true => 1 + self.rng.below(4),
             false => 1,
         };
+        if arg.token == Some("STREAMS") {
+            self.streams = Some(times);
+        }
         for i in 0..times {
             if let Some(token) = arg.token
                 && (i == 0 || arg.multiple_token)
@@ -164,6 +189,11 @@ impl Maker<'_> {
             "member1" | "member2" => "member",
             name => name,
         };
+        if self.family == Some('x')
+            && let Some(word) = self.of_stream(name)
+        {
+            return word;
+        }
         match arg.kind {
             Kind::Key => self.key(),
             Kind::Integer => self.integer(name),
@@ -187,6 +217,50 @@ impl Maker<'_> {
             1 => b"\x00bin\xff".to_vec(),
             2 => b"missing".to_vec(),
             _ => format!("{letter}{}", self.rng.below(3)).into_bytes(),
+        }
+    }
+
+    /// What stream commands have of their own. Times are now, long past or never: they differ between engines.
+    fn of_stream(&mut self, name: &str) -> Option<Vec<u8>> {
+        let word = match name {
+            "id" if self.words[0].eq_ignore_ascii_case(b"XADD") => self.new_id(),
+            "id" if self.words[0].eq_ignore_ascii_case(b"XREADGROUP") && self.rng.chance(60) => ">".into(),
+            "id" if self.words[0].eq_ignore_ascii_case(b"XREAD") && self.rng.chance(10) => "$".into(),
+            "threshold" if self.rng.chance(60) => self.rng.below(9).to_string(),
+            "start" | "end" if self.rng.chance(30) => self.rng.pick(&["-", "+"]).into(),
+            "start" | "end" if self.rng.chance(10) => format!("({}", self.stream_id()),
+            "id" | "start" | "end" | "threshold" | "lastid" | "last-id" | "max-deleted-id" => {
+                self.stream_id()
+            }
+            "group" if self.rng.chance(75) => "g0".into(),
+            "group" => format!("g{}", self.rng.below(3)),
+            "consumer" => format!("c{}", self.rng.below(3)),
+            "min-idle-time" => self.rng.pick(&["0", "0", "0", "0", "1000000", "-1", "x"]).into(),
+            "milliseconds" => self.rng.pick(&["0", "0", "2000000", "-1", "99999999999999"]).into(),
+            "entries-read" | "entries-added" => (self.rng.below(14) as i64 - 2).to_string(),
+            "field" => format!("f{}", self.rng.below(3)),
+            _ => return None,
+        };
+        Some(word.into_bytes())
+    }
+
+    /// Mostly one that can be added.
+    fn new_id(&mut self) -> String {
+        match self.rng.below(10) {
+            0..=5 => "9-*".into(),
+            6..=7 => format!("{}-*", 1 + self.rng.below(9)),
+            _ => self.stream_id(),
+        }
+    }
+
+    fn stream_id(&mut self) -> String {
+        let odd =
+            ["0", "0-0", "18446744073709551615-18446744073709551615", "5-*", "x", "", "-1", "007-1", "1-x"];
+        match self.rng.below(40) {
+            0 => self.rng.pick(&odd).into(),
+            1..=4 => self.rng.below(10).to_string(),
+            5..=14 => format!("{}-{}", 1 + self.rng.below(9), self.rng.below(4)),
+            _ => format!("9-{}", self.rng.below(16)),
         }
     }
 
@@ -315,7 +389,7 @@ impl Maker<'_> {
             "encoding" => self.rng.pick(&ENCODINGS).as_bytes().to_vec(),
             "type" => self
                 .rng
-                .pick(&["string", "hash", "list", "set", "zset", "HASH", "nosuch"])
+                .pick(&["string", "hash", "list", "set", "zset", "stream", "HASH", "nosuch"])
                 .as_bytes()
                 .to_vec(),
             "field" if times > 20 => format!("f{}", self.rng.below(400)).into_bytes(),

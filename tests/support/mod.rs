@@ -11,3 +11,4 @@ pub mod rows;
 pub mod text;
 pub mod typed;
 pub mod typed_geo;
+pub mod typed_stream;

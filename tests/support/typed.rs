@@ -6,6 +6,7 @@ use super::case::Section;
 use super::door::Door;
 use super::embedded::Embedded;
 use super::typed_geo::{places, searches};
+use super::typed_stream::{stream_groups, streams};
 use larder::{
     Aggregate, Bit, BitOp, BitUnit, Bytes, CopyOptions, Deadline, ExpireOptions, FieldExpire, FieldPersist,
     FloatStyle, GetExOptions, HGetExOptions, HSetExOptions, LPosOptions, Occurrences, Reply, Result, Scope,
@@ -38,6 +39,8 @@ pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
         zset_algebra,
         places,
         searches,
+        streams,
+        stream_groups,
         keys,
         times,
     ];
@@ -46,12 +49,12 @@ pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
 
 // ---- words
 
-fn int(word: &[u8]) -> Option<i64> {
+pub(super) fn int(word: &[u8]) -> Option<i64> {
     let n: i64 = std::str::from_utf8(word).ok()?.parse().ok()?;
     (n.to_string().as_bytes() == word).then_some(n)
 }
 
-fn uint(word: &[u8]) -> Option<u64> {
+pub(super) fn uint(word: &[u8]) -> Option<u64> {
     int(word)?.try_into().ok()
 }
 
@@ -94,7 +97,7 @@ fn pairs<'a>(words: &[&'a [u8]]) -> Option<Vec<(&'a [u8], &'a [u8])>> {
     whole.then(|| words.chunks(2).map(|pair| (pair[0], pair[1])).collect())
 }
 
-fn some<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
+pub(super) fn some<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
     (!words.is_empty()).then_some(words)
 }
 
@@ -106,11 +109,11 @@ fn counted<'a, 'b>(words: &'b [&'a [u8]]) -> Option<&'b [&'a [u8]]> {
 
 // ---- answers
 
-fn done(result: Result<()>) -> Answer {
+pub(super) fn done(result: Result<()>) -> Answer {
     Some(result.map(|()| Reply::OK))
 }
 
-fn yes(result: Result<bool>) -> Answer {
+pub(super) fn yes(result: Result<bool>) -> Answer {
     Some(result.map(|yes| Reply::Integer(yes.into())))
 }
 

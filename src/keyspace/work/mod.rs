@@ -401,6 +401,12 @@ impl<'s> Work<'s> {
         }
     }
 
+    /// Says by its keyspace event's name what happened to a key, where WATCH does not take it for a change.
+    #[inline]
+    pub fn announce(&mut self, key: &Key, event: &'static str) {
+        let _ = (key, event);
+    }
+
     fn flag_watchers(&self, db: usize, key: &Key) {
         if let Ok(shard) = self.shard(self.shard_of(key)) {
             shard.watches.touch(db, key.bytes);

@@ -36,7 +36,7 @@ pub struct Mode {
 
 impl Mode {
     /// Settings with the values of this mode.
-    pub fn settings(self) -> [(&'static str, &'static str); 6] {
+    pub fn settings(self) -> [(&'static str, &'static str); 9] {
         let pick = |usual, small| if self.small { small } else { usual };
         [
             ("hash-max-listpack-entries", pick("128", "4")),
@@ -45,6 +45,9 @@ impl Mode {
             ("list-max-listpack-size", pick("-2", "3")),
             ("zset-max-listpack-entries", pick("128", "4")),
             ("zset-max-listpack-value", pick("64", "16")),
+            ("hll-sparse-max-bytes", pick("3000", "100")),
+            ("stream-node-max-entries", pick("100", "3")),
+            ("stream-node-max-bytes", pick("4096", "300")),
         ]
     }
 }
@@ -218,6 +221,7 @@ impl Episodes<'_> {
             "FLUSHALL" | "FLUSHDB" => 4,
             "SWAPDB" | "SELECT" => 15,
             "DEL" | "UNLINK" | "MOVE" => 40,
+            "XGROUP|DESTROY" | "XGROUP|DELCONSUMER" => 20,
             _ if in_multi && self.rules.of(&row.name) == Rule::Random => 0,
             _ => 100,
         };
