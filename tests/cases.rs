@@ -118,6 +118,30 @@ fn every_command_has_its_transcript() {
     assert!(missing.is_empty(), "no transcript shows {}", missing.join(", "));
 }
 
+/// Commands on one type that take a key of any.
+const TAKE_ANY_TYPE: [&str; 8] = ["SET", "SETEX", "PSETEX", "SETNX", "MSET", "MSETNX", "MGET", "PFSELFTEST"];
+
+/// Commands with words of their own for a key of another type.
+const OWN_WORDS: [&str; 1] = ["LCS"];
+
+/// Each command on one type is seen to refuse a key of another.
+#[test]
+fn every_command_on_one_type_has_a_transcript_with_another() {
+    let mut seen = BTreeSet::new();
+    each_run(&files(), &mut |row, step| {
+        if step.expected.contains("WRONGTYPE") {
+            seen.insert(row.name);
+        }
+    });
+    let any = ["generic", "connection", "server", "transactions"];
+    let missing: Vec<&str> = every_row()
+        .filter(|row| !any.contains(&row.group.name()) && !row.name.ends_with("|HELP"))
+        .map(|row| row.name)
+        .filter(|name| !TAKE_ANY_TYPE.contains(name) && !OWN_WORDS.contains(name) && !seen.contains(name))
+        .collect();
+    assert!(missing.is_empty(), "no transcript shows a wrong type with {}", missing.join(", "));
+}
+
 /// Each literal word of each command's syntax stands in a command that succeeds.
 #[test]
 fn every_word_of_every_syntax_has_its_transcript() {
