@@ -358,8 +358,8 @@ pub(super) struct Reading<'a> {
     pub group: Option<(&'a [u8], &'a [u8])>,
     pub count: Option<u64>,
     pub noack: bool,
-    pub keys: &'a [&'a [u8]],
-    pub ids: &'a [&'a [u8]],
+    pub keys: Words<'a>,
+    pub ids: Words<'a>,
 }
 
 impl<'a> Reading<'a> {
@@ -400,8 +400,10 @@ fn only_groups(of_group: bool, option: &str) -> Result<()> {
     if of_group { Ok(()) } else { Err(Error::owned(text)) }
 }
 
+type Words<'a> = &'a [&'a [u8]];
+
 /// Keys and ids, as many of each.
-fn halves<'a>(words: &'a [&'a [u8]]) -> Result<(&'a [&'a [u8]], &'a [&'a [u8]])> {
+fn halves<'a>(words: Words<'a>) -> Result<(Words<'a>, Words<'a>)> {
     if words.len().is_multiple_of(2) {
         return Ok(words.split_at(words.len() / 2));
     }

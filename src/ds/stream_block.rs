@@ -391,13 +391,14 @@ mod tests {
     use super::*;
 
     type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+    type Owned = Vec<(Vec<u8>, Vec<u8>)>;
 
     fn add(block: &mut Block, master: StreamId, id: (u64, u64), pairs: &Pairs<'_>) {
         let same = block.has_fields(pairs.iter().map(|(field, _)| *field));
         block.push(master, StreamId::new(id.0, id.1), same, pairs.iter().copied());
     }
 
-    fn read(block: &Block, master: StreamId) -> Vec<(StreamId, Vec<(Vec<u8>, Vec<u8>)>)> {
+    fn read(block: &Block, master: StreamId) -> Vec<(StreamId, Owned)> {
         let owned =
             |entry: EntryRef<'_>| (entry.id, entry.fields().map(|(f, v)| (f.to_vec(), v.to_vec())).collect());
         block.entries(master).filter(|entry| !entry.is_deleted()).map(owned).collect()
