@@ -639,7 +639,10 @@ fn by_score(from: &[u8], to: &[u8]) -> Option<(Bound<f64>, Bound<f64>)> {
     Some((score_bound(from)?, score_bound(to)?))
 }
 
-fn by_lex<'a>(from: &'a [u8], to: &'a [u8]) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+/// Two ends of members by their bytes.
+type Ends<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+fn by_lex<'a>(from: &'a [u8], to: &'a [u8]) -> Option<Ends<'a>> {
     let bound = |word: &'a [u8], open: &[u8]| match word {
         [b'(', rest @ ..] => Some(Bound::Excluded(rest)),
         [b'[', rest @ ..] => Some(Bound::Included(rest)),
