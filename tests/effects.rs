@@ -65,9 +65,19 @@ fn data_rows(profile: Profile) -> Vec<Row> {
     let mut rows = rows((major, minor, 99)).unwrap();
     let others = ["SWAPDB", "FLUSHALL", "FLUSHDB", "SELECT"];
     rows.retain(|row| {
-        let holds =
-            ["string", "bitmap", "hyperloglog", "hash", "list", "set", "sorted-set", "geo", "stream", "generic"]
-                .contains(&row.group);
+        let holds = [
+            "string",
+            "bitmap",
+            "hyperloglog",
+            "hash",
+            "list",
+            "set",
+            "sorted-set",
+            "geo",
+            "stream",
+            "generic",
+        ]
+        .contains(&row.group);
         (holds || others.contains(&&*row.name)) && !row.name.ends_with("|HELP")
     });
     rows

@@ -51,8 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// All types.
-    pub const ALL: [Kind; 6] =
-        [Kind::String, Kind::List, Kind::Set, Kind::Hash, Kind::ZSet, Kind::Stream];
+    pub const ALL: [Kind; 6] = [Kind::String, Kind::List, Kind::Set, Kind::Hash, Kind::ZSet, Kind::Stream];
 
     /// The type with this name, in any case.
     pub fn named(name: &[u8]) -> Option<Kind> {
