@@ -19,6 +19,7 @@ pub mod line;
 mod longdouble;
 mod num;
 mod ops;
+mod pubsub;
 #[doc(hidden)]
 pub mod resp;
 mod rng;
@@ -47,6 +48,7 @@ pub use error::{Error, Result};
 pub use limits::Profile;
 pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;
+pub use pubsub::{Event, EventClass, EventFilter, Message, WhenFull};
 pub use value::Kind;
 pub use value::bitmap::{BitOp, BitType, Overflow};
 pub use value::lcs::LcsMatch;
