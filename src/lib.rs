@@ -38,6 +38,7 @@ pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
+pub use api::{EventStream, Listener, Messages, Reader, Recv, Subscription};
 pub use api::{LPosOptions, ListWalk, Occurrences};
 pub use bytes::Bytes;
 pub use clock::Clock;

@@ -179,7 +179,7 @@ fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
         Group::Set => Some("@set"),
         Group::Transactions => Some("@transaction"),
         Group::Connection => Some("@connection"),
-        Group::Generic | Group::Server => None,
+        Group::Generic | Group::Server | Group::PubSub => None,
     };
     let (flags, more) = (row.flags, row.categories);
     CATEGORIES.into_iter().filter(move |category| {

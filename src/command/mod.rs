@@ -21,6 +21,7 @@ mod help;
 mod info;
 mod keyspace;
 mod list;
+mod pubsub;
 mod server;
 mod set;
 mod sort;
@@ -48,6 +49,7 @@ const GROUPS: &[&[Row]] = &[
     keyspace::ROWS,
     sort::ROWS,
     transactions::ROWS,
+    pubsub::ROWS,
     connection::ROWS,
     server::ROWS,
 ];

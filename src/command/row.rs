@@ -71,6 +71,7 @@ pub enum Group {
     List,
     Set,
     Generic,
+    PubSub,
     Transactions,
     Connection,
     Server,
@@ -86,6 +87,7 @@ impl Group {
             Group::List => "list",
             Group::Set => "set",
             Group::Generic => "generic",
+            Group::PubSub => "pubsub",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
             Group::Server => "server",
@@ -141,6 +143,11 @@ impl KeySpec {
     /// As many keys as the word at `index` says, behind it.
     pub const fn counted(index: usize, flags: &'static [&'static str]) -> KeySpec {
         KeySpec { flags, begin: Begin::Index(index), find: Find::Count { at: 0, first: 1, step: 1 } }
+    }
+
+    /// Whether what it finds are keys: channels of shards stand where a cluster looks for keys.
+    fn finds_keys(&self) -> bool {
+        !self.flags.contains(&"not_key")
     }
 
     /// The same with another last key and step.
@@ -392,8 +399,8 @@ impl Row {
     #[inline]
     pub fn only_key(&self) -> Option<usize> {
         match self.keys {
-            [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }]
-                if self.find_keys.is_none() =>
+            [spec @ KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }]
+                if self.find_keys.is_none() && spec.finds_keys() =>
             {
                 Some(*at)
             }
@@ -404,7 +411,7 @@ impl Row {
     /// The indices of the words that are keys, in order, each once; `None` where a count among the words is off.
     pub fn key_indices(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
         let mut found = Vec::new();
-        for spec in self.keys {
+        for spec in self.keys.iter().filter(|spec| spec.finds_keys()) {
             found.extend(spec.keys(words)?);
         }
         if let Some(find) = self.find_keys {

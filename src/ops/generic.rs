@@ -95,7 +95,8 @@ pub fn copy(work: &mut Work<'_>, from: &Key<'_>, to: Place<'_>, taken: Taken) ->
         return Ok(false);
     }
     let expiry = deadline.map_or(Expiry::Clear, Expiry::At);
-    work.on_db(to.db, |w| w.put_taken(&to.key, value, expiry))?;
+    // What is replaced goes first, as in Redis: the copy is a new key.
+    work.on_db(to.db, |w| w.remove(&to.key).and_then(|_| w.put_taken(&to.key, value, expiry)))?;
     work.effect(&[b"COPY", from.bytes, to.key.bytes, b"DB", &Digits::new(to.db as i64), b"REPLACE"]);
     work.on_db(to.db, |w| w.touch(&to.key, "copy_to"));
     Ok(true)

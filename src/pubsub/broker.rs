@@ -134,6 +134,10 @@ impl Patterns {
         }
     }
 
+    fn each_reader(&self, show: impl FnMut(&Reader)) {
+        self.list.read().iter().flat_map(|heard| &heard.readers).for_each(show);
+    }
+
     /// Shows each reader of a pattern that matches.
     fn each_match(&self, channel: &[u8], mut show: impl FnMut(&Bytes, &Reader)) {
         if self.is_empty() {
@@ -223,61 +227,50 @@ impl Broker {
 
     // ---- publishing
 
-    /// Pushes a message to all that hear the channel; answers how many. Never waits: `after` is to be run when the
-    /// caller holds no guard.
+    /// Whether nobody listens to any channel, or shard channel.
     #[inline]
-    pub fn publish(&self, channel: &[u8], payload: &[u8], after: &mut After) -> usize {
-        if self.channels.is_empty() && self.patterns.is_empty() {
-            return 0;
-        }
-        self.spread(channel, payload, after)
+    pub fn is_silent(&self, topic: Topic) -> bool {
+        self.named(topic).is_empty() && (topic == Topic::Shard || self.patterns.is_empty())
     }
 
-    fn spread(&self, channel: &[u8], payload: &[u8], after: &mut After) -> usize {
-        let hash = self.hasher.hash_one(channel);
-        let stripe = self.channels.stripe(hash).lock();
-        let mut post = Post::new(channel, payload, false, after);
-        if let Some(heard) = stripe.find(hash, |heard| heard.name == *channel) {
-            heard.readers.iter().for_each(|reader| post.send(None, reader));
-        }
-        self.patterns.each_match(channel, |pattern, reader| post.send(Some(pattern), reader));
-        post.receivers
-    }
-
-    /// The same to those who hear the shard channel.
-    pub fn publish_sharded(&self, channel: &[u8], payload: &[u8], after: &mut After) -> usize {
-        if self.shards.is_empty() {
+    /// Pushes a message to all that hear the channel, or shard channel; answers how many. Never waits: `after` is to be
+    /// run when the caller holds no guard.
+    pub fn publish(&self, topic: Topic, channel: &[u8], payload: &[u8], after: &mut After) -> usize {
+        if self.is_silent(topic) {
             return 0;
         }
         let hash = self.hasher.hash_one(channel);
-        let stripe = self.shards.stripe(hash).lock();
-        let mut post = Post::new(channel, payload, true, after);
+        let stripe = self.named(topic).stripe(hash).lock();
+        let sharded = topic == Topic::Shard;
+        let mut post = Post { channel, payload, sharded, made: None, receivers: 0, after };
         if let Some(heard) = stripe.find(hash, |heard| heard.name == *channel) {
             heard.readers.iter().for_each(|reader| post.send(None, reader));
+        }
+        if !sharded {
+            self.patterns.each_match(channel, |pattern, reader| post.send(Some(pattern), reader));
         }
         post.receivers
     }
 
     /// How many would hear a message now.
     pub fn audience(&self, topic: Topic, channel: &[u8]) -> usize {
-        if topic == Topic::Shard {
-            return self.shards.readers(&self.hasher, channel);
+        let mut receivers = self.subscribers(topic, channel);
+        if topic != Topic::Shard {
+            self.patterns.each_match(channel, |_, _| receivers += 1);
         }
-        let mut receivers = self.channels.readers(&self.hasher, channel);
-        self.patterns.each_match(channel, |_, _| receivers += 1);
         receivers
     }
 
     /// Tells of an event that somebody may want to hear of.
     pub fn notify(&self, db: usize, key: &[u8], event: &'static str, after: &mut After) {
         let class = super::EventClass::of(event);
-        if self.notices.by_key(class) && self.is_heard() {
+        if self.notices.by_key(class) && !self.is_silent(Topic::Channel) {
             let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
-            self.publish(&channel, event.as_bytes(), after);
+            self.publish(Topic::Channel, &channel, event.as_bytes(), after);
         }
-        if self.notices.by_event(class) && self.is_heard() {
+        if self.notices.by_event(class) && !self.is_silent(Topic::Channel) {
             let channel = format!("__keyevent@{db}__:{event}");
-            self.publish(channel.as_bytes(), key, after);
+            self.publish(Topic::Channel, channel.as_bytes(), key, after);
         }
         if self.notices.typed(class) {
             let events = self.events.read();
@@ -288,20 +281,16 @@ impl Broker {
         }
     }
 
-    fn is_heard(&self) -> bool {
-        !self.channels.is_empty() || !self.patterns.is_empty()
-    }
-
     // ---- what PUBSUB asks
 
     /// Channels that somebody has subscribed to, in order.
     pub fn channels(&self, topic: Topic, pattern: Option<&[u8]>) -> Vec<Bytes> {
-        self.names(topic).names(pattern)
+        self.named(topic).names(pattern)
     }
 
     /// How many have subscribed to a channel by its name.
     pub fn subscribers(&self, topic: Topic, channel: &[u8]) -> usize {
-        self.names(topic).readers(&self.hasher, channel)
+        self.named(topic).readers(&self.hasher, channel)
     }
 
     /// How many channels or patterns somebody has subscribed to.
@@ -309,17 +298,11 @@ impl Broker {
         if topic == Topic::Pattern {
             return self.patterns.count.load(SeqCst);
         }
-        self.names(topic).count.load(SeqCst)
+        self.named(topic).count.load(SeqCst)
     }
 
-    fn names(&self, topic: Topic) -> &Channels {
+    fn named(&self, topic: Topic) -> &Channels {
         if topic == Topic::Shard { &self.shards } else { &self.channels }
-    }
-}
-
-impl Patterns {
-    fn each_reader(&self, show: impl FnMut(&Reader)) {
-        self.list.read().iter().flat_map(|heard| &heard.readers).for_each(show);
     }
 }
 
@@ -333,11 +316,7 @@ struct Post<'p> {
     after: &'p mut After,
 }
 
-impl<'p> Post<'p> {
-    fn new(channel: &'p [u8], payload: &'p [u8], sharded: bool, after: &'p mut After) -> Post<'p> {
-        Post { channel, payload, sharded, made: None, receivers: 0, after }
-    }
-
+impl Post<'_> {
     fn send(&mut self, pattern: Option<&Bytes>, reader: &Reader) {
         let made = self.made.get_or_insert_with(|| Message {
             channel: Bytes::from(self.channel),

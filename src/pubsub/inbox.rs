@@ -194,9 +194,14 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
         self.news.notify_one();
     }
 
-    /// Ends it: what is queued can still be read.
+    /// Ends it: what is queued can still be read, but by a reader that has gone.
     pub fn end(&self, why: End, after: &mut After) {
-        self.finish(&mut self.state.lock(), why, after);
+        let mut state = self.state.lock();
+        if why == End::Dropped {
+            state.queue.clear();
+            state.bytes = 0;
+        }
+        self.finish(&mut state, why, after);
     }
 
     fn finish(&self, state: &mut State<T>, why: End, after: &mut After) {

@@ -14,7 +14,7 @@ mod subscriber;
 
 pub use broker::Broker;
 pub use events::{Event, EventClass, EventFilter};
-pub use inbox::{Alarm, DEFAULT_BOUND, Inbox, Until, WhenFull};
+pub use inbox::{End, Inbox, Until, WhenFull};
 pub use subscriber::Subscriber;
 
 use crate::Bytes;

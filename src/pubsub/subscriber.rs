@@ -20,10 +20,6 @@ impl Subscriber {
         Subscriber { broker: Arc::clone(broker), inbox: broker.inbox(), names: Mutex::default() }
     }
 
-    pub fn broker(&self) -> &Arc<Broker> {
-        &self.broker
-    }
-
     /// Subscribes to a name, unless it has.
     pub fn add(&self, topic: Topic, name: &Bytes) {
         let mut names = self.names.lock();

@@ -42,18 +42,17 @@ impl Work<'_> {
     /// says nothing until it commits, how many would hear it now.
     pub fn send(&self, topic: Topic, channel: &[u8], payload: &[u8]) -> usize {
         let broker = &self.keyspace.broker;
-        if broker.count(topic) == 0 && (topic == Topic::Shard || broker.count(Topic::Pattern) == 0) {
+        if broker.is_silent(topic) {
             return 0;
         }
-        self.with_outbox(|work, outbox| match (&work.undo, topic) {
-            (Some(_), _) => {
-                let (channel, payload) = (Bytes::from(channel), Bytes::from(payload));
-                let audience = broker.audience(topic, &channel);
-                outbox.held.push(Said::Message { topic, channel, payload });
-                audience
+        self.with_outbox(|work, outbox| {
+            if work.undo.is_none() {
+                return broker.publish(topic, channel, payload, &mut outbox.after);
             }
-            (None, Topic::Shard) => broker.publish_sharded(channel, payload, &mut outbox.after),
-            (None, _) => broker.publish(channel, payload, &mut outbox.after),
+            let (channel, payload) = (Bytes::from(channel), Bytes::from(payload));
+            let audience = broker.audience(topic, &channel);
+            outbox.held.push(Said::Message { topic, channel, payload });
+            audience
         })
     }
 
@@ -71,11 +70,8 @@ impl Work<'_> {
         for said in held {
             match said {
                 Said::Event { db, key, event } => broker.notify(db, &key, event, &mut after),
-                Said::Message { topic: Topic::Shard, channel, payload } => {
-                    broker.publish_sharded(&channel, &payload, &mut after);
-                }
-                Said::Message { channel, payload, .. } => {
-                    broker.publish(&channel, &payload, &mut after);
+                Said::Message { topic, channel, payload } => {
+                    broker.publish(topic, &channel, &payload, &mut after);
                 }
             }
         }
