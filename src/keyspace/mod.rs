@@ -340,7 +340,7 @@ impl Keyspace {
                 }
                 let mut work = Work::of_shard(self, shard);
                 let done = work.expire_slice(shard, now, SLICE);
-                work.commit();
+                work.commit_without_waiting();
                 if done < SLICE {
                     break;
                 }

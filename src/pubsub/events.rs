@@ -207,8 +207,9 @@ impl EventFilter {
     }
 }
 
-/// Which events are wanted, by CONFIG and by typed streams.
+/// Which events are wanted, by CONFIG and by typed streams. Every write reads it: apart from what publishers change.
 #[derive(Default)]
+#[repr(align(128))]
 pub struct Notices {
     /// What is wanted by either: one load decides whether an event is made at all.
     wanted: AtomicU32,

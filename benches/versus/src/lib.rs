@@ -10,4 +10,5 @@ pub mod growth;
 pub mod hot;
 pub mod ordered;
 pub mod peers;
+pub mod pubsub;
 pub mod redis;

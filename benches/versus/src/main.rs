@@ -1,4 +1,4 @@
-use versus::{bytes, empty, expiry, growth, hot, ordered, redis};
+use versus::{bytes, empty, expiry, growth, hot, ordered, pubsub, redis};
 
 const HELP: &str = "\
 larder beside its peers. Run with --release, on a machine that does nothing else; only ratios within one run count.
@@ -11,6 +11,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
   versus growth [keys] [members]  the worst single call while a store grows to 10M keys, a hash and a set to 5M members
   versus expiry [keys]            a million keys whose TTLs end over 9 s: dead keys held, lag, the worst GET meanwhile
   versus empty                    what an empty store costs
+  versus pubsub [rounds]          messages to 1, 10 and 1,000 subscribers, beside a redis-server over a unix socket;
+                                  publish to nobody
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes
 
 Criterion's benches of the hot commands: cargo bench --manifest-path benches/versus/Cargo.toml
@@ -26,6 +28,7 @@ fn main() {
         "growth" => growth::main(rest),
         "expiry" => expiry::main(rest),
         "empty" => empty::main(),
+        "pubsub" => pubsub::main(rest),
         "ordered" => ordered::main(rest),
         _ => print!("{HELP}"),
     }

@@ -18,7 +18,7 @@ use super::undo::{Step, Undo};
 use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
 use crate::limits::{INLINE_MAX, Rules};
-use crate::pubsub::EventClass;
+use crate::pubsub::{After, EventClass};
 use crate::rng::Rng;
 use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
 use crate::{Bytes, Error, Result};
@@ -155,12 +155,24 @@ impl<'s> Work<'s> {
     #[inline]
     pub fn commit(mut self) {
         if self.undo.is_some() || self.extras.is_some() || self.outbox.get_mut().is_some() {
-            self.publish();
+            self.commit_and_wait();
         }
     }
 
     #[cold]
-    fn publish(mut self) {
+    fn commit_and_wait(self) {
+        if let Some(after) = self.publish() {
+            after.run();
+        }
+    }
+
+    /// Ends the unit; readers whose inbox is full are not waited for.
+    pub(super) fn commit_without_waiting(self) {
+        drop(self.publish());
+    }
+
+    /// Ends the unit, and answers what is to be done now that no guard is held.
+    fn publish(mut self) -> Option<After> {
         if let Some(undo) = self.undo.take() {
             for (db, hash, key) in undo.touched {
                 self.flag_watchers(db, &Key { bytes: &key, hash });
@@ -176,12 +188,10 @@ impl<'s> Work<'s> {
         let keyspace = self.keyspace;
         let after = self.say_held();
         drop(self);
-        if let Some(after) = after {
-            after.run();
-        }
         if !extras.garbage.is_empty() && keyspace.background {
             reaper::dispose(extras.garbage);
         }
+        after
     }
 
     /// Brings the ordered key indexes up to what this unit leaves.
@@ -331,14 +341,21 @@ impl<'s> Work<'s> {
     }
 
     /// The live entry of a key, for a command that asks about it without using it (TTL, TYPE, EXISTS): counts a hit
-    /// or a miss and leaves the access stamp.
+    /// or a miss, which is an event too, and leaves the access stamp.
     #[inline]
     pub fn glance(&self, key: &Key) -> Result<Option<&Entry>> {
-        let found = self.peek(key)?;
-        self.keyspace.tally.count(found.is_some());
+        let found = self.inspect(key)?;
         if found.is_none() {
             self.tell(EventClass::KEYMISS, key, "keymiss");
         }
+        Ok(found)
+    }
+
+    /// The same for OBJECT, whose misses are counted and are no event.
+    #[inline]
+    pub fn inspect(&self, key: &Key) -> Result<Option<&Entry>> {
+        let found = self.peek(key)?;
+        self.keyspace.tally.count(found.is_some());
         Ok(found)
     }
 

@@ -2,7 +2,7 @@
 //! the guards; what an open transaction says is held back until it commits.
 
 use super::*;
-use crate::pubsub::{After, Topic};
+use crate::pubsub::Topic;
 
 /// What a unit says.
 #[derive(Default)]
