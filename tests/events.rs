@@ -3,7 +3,9 @@
 
 mod support;
 
-use larder::{Clock, Error, EventClass, EventFilter, Profile, Reply, SetOptions, Store, Subscription, WhenFull};
+use larder::{
+    Clock, Error, EventClass, EventFilter, Profile, Reply, SetOptions, Store, Subscription, WhenFull,
+};
 use std::time::Duration;
 use support::text;
 

@@ -33,7 +33,9 @@ fn channels_patterns_and_shard_channels() -> larder::Result<()> {
     assert_eq!(store.spublish("b", "5")?, 0);
     let seen: Vec<(Option<String>, String, bool)> = (0..5)
         .map(|_| inbox.recv().unwrap())
-        .map(|m| (m.pattern.map(|p| p.to_string_lossy().into()), m.payload.to_string_lossy().into(), m.sharded))
+        .map(|m| {
+            (m.pattern.map(|p| p.to_string_lossy().into()), m.payload.to_string_lossy().into(), m.sharded)
+        })
         .collect();
     let line = |pattern: Option<&str>, payload: &str, sharded| {
         (pattern.map(str::to_string), payload.to_string(), sharded)

@@ -376,7 +376,8 @@ impl Subscription {
             read.iter().for_each(&mut body);
         };
         let thread = std::thread::Builder::new().name("larder-listener".into()).spawn(run);
-        let thread = thread.map_err(|error| Error::Config(format!("no thread for a subscription: {error}")))?;
+        let thread =
+            thread.map_err(|error| Error::Config(format!("no thread for a subscription: {error}")))?;
         Ok(Listener { subscription, thread: Some(thread) })
     }
 }
@@ -644,11 +645,7 @@ impl<S: Scope> Store<S> {
         Ok(self.subscribers(Topic::Shard, channels))
     }
 
-    fn subscribers<C: AsRef<[u8]>>(
-        &self,
-        topic: Topic,
-        channels: impl IntoIterator<Item = C>,
-    ) -> Vec<usize> {
+    fn subscribers<C: AsRef<[u8]>>(&self, topic: Topic, channels: impl IntoIterator<Item = C>) -> Vec<usize> {
         let broker = &self.scope.keyspace().broker;
         drain(channels).iter().map(|channel| broker.subscribers(topic, channel)).collect()
     }

@@ -30,7 +30,10 @@ pub const ROWS: &[Row] = &[
         .doc("Hears these channels no more, or none", "O(n) in the channels and their subscribers"),
     Row::new("PSUBSCRIBE pattern [pattern ...]", -2, SUBSCRIBING, Group::PubSub, Run::Session(psubscribe))
         .since(2, 0, 0)
-        .doc("Hears what is published to channels that match patterns", "O(n*m) for n patterns, m in the store"),
+        .doc(
+            "Hears what is published to channels that match patterns",
+            "O(n*m) for n patterns, m in the store",
+        ),
     Row::new("PUNSUBSCRIBE [pattern ...]", -1, SUBSCRIBING, Group::PubSub, Run::Session(punsubscribe))
         .since(2, 0, 0)
         .doc("Takes these patterns back, or all", "O(n*m) for n patterns, m in the store"),
@@ -342,8 +345,6 @@ fn shardnumsub(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 
 fn subscribers(session: &Session, args: &Args<'_>, topic: Topic) -> Reply {
     let broker = &session.store.keyspace().broker;
-    let count = |name: &&[u8]| {
-        [Reply::bulk(name), Reply::Integer(broker.subscribers(topic, name) as i64)]
-    };
+    let count = |name: &&[u8]| [Reply::bulk(name), Reply::Integer(broker.subscribers(topic, name) as i64)];
     Reply::Array(args.rest(2).iter().flat_map(count).collect())
 }

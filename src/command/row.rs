@@ -146,7 +146,7 @@ impl KeySpec {
     }
 
     /// Whether what it finds are keys: channels of shards stand where a cluster looks for keys.
-    fn finds_keys(&self) -> bool {
+    pub(super) fn finds_keys(&self) -> bool {
         !self.flags.contains(&"not_key")
     }
 

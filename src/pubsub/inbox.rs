@@ -145,7 +145,8 @@ struct State<T> {
 
 impl<T> State<T> {
     fn has_room(&self, size: usize) -> bool {
-        self.queue.is_empty() || self.queue.len() < self.bound.messages && self.bytes + size <= self.bound.bytes
+        self.queue.is_empty()
+            || self.queue.len() < self.bound.messages && self.bytes + size <= self.bound.bytes
     }
 
     fn is_over(&self) -> bool {

@@ -19,8 +19,20 @@ type Answer = Option<Result<Reply>>;
 pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
     let name = String::from_utf8(args.first()?.to_ascii_uppercase()).ok()?;
     let words: Vec<&[u8]> = args[1..].iter().map(Vec::as_slice).collect();
-    let groups =
-        [strings, string_options, bitmaps, hashes, fields, lists, list_ends, sets, set_algebra, keys, times, messages];
+    let groups = [
+        strings,
+        string_options,
+        bitmaps,
+        hashes,
+        fields,
+        lists,
+        list_ends,
+        sets,
+        set_algebra,
+        keys,
+        times,
+        messages,
+    ];
     groups.into_iter().find_map(|group| group(store, &name, &words))
 }
 

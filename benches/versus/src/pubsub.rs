@@ -74,7 +74,9 @@ fn redis(server: &Server, subscribers: usize, messages: usize) -> f64 {
         reader.write_all(&subscribe).expect("the server reads");
         let mut confirmation = BufReader::with_capacity(1, &*reader);
         let mut line = String::new();
-        (0..6).for_each(|_| drop(confirmation.read_line(&mut line).expect("the server answers")));
+        for _ in 0..6 {
+            confirmation.read_line(&mut line).expect("the server answers");
+        }
         reader.set_nonblocking(true).expect("a socket");
     }
     let size = request(&[b"message", CHANNEL.as_bytes(), &PAYLOAD]).len();
@@ -97,7 +99,8 @@ fn redis(server: &Server, subscribers: usize, messages: usize) -> f64 {
 
 /// Reads from whoever has something until all of it has come.
 fn read_all(readers: &mut [UnixStream], mut left: usize) {
-    let watched = |reader: &UnixStream| libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let watched =
+        |reader: &UnixStream| libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let mut polled: Vec<libc::pollfd> = readers.iter().map(watched).collect();
     let mut buffer = vec![0; 1 << 16];
     while left > 0 {

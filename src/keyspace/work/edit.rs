@@ -183,7 +183,10 @@ impl Work<'_> {
         let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let result = change(&mut scratch);
             if !scratch.is_empty() {
-                self.insert_new(key, Entry::new(key.hash, key.bytes, None, stamp, raw_payload(&mut scratch)))?;
+                self.insert_new(
+                    key,
+                    Entry::new(key.hash, key.bytes, None, stamp, raw_payload(&mut scratch)),
+                )?;
             }
             self.shard_mut(index)?.scratch = scratch;
             return Ok(result);
