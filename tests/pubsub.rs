@@ -103,7 +103,8 @@ fn all_databases_share_the_channels_and_stores_do_not() -> larder::Result<()> {
 fn one_order_for_all_under_many_threads() -> larder::Result<()> {
     const EACH: usize = 1500;
     let store = Store::new();
-    let subscribe = |n: usize| if n % 2 == 0 { store.subscribe(["c"]) } else { store.psubscribe(["c*"]) };
+    let subscribe =
+        |n: usize| if n.is_multiple_of(2) { store.subscribe(["c"]) } else { store.psubscribe(["c*"]) };
     let inboxes = (0..4).map(subscribe).collect::<larder::Result<Vec<_>>>()?;
     let publishers: Vec<_> = (0..4)
         .map(|n| {
@@ -246,6 +247,32 @@ fn publishers_wait_for_a_full_inbox() -> larder::Result<()> {
     publishers.into_iter().for_each(|thread| thread.join().unwrap());
     assert!(inbox.is_empty());
     assert!((4..=4 + 3).contains(&most), "{most} messages were held: the bound is 4, three publish");
+    Ok(())
+}
+
+/// A publisher goes on when the inbox is half empty.
+#[test]
+fn half_the_bound_is_room_enough() -> larder::Result<()> {
+    let store = Store::new();
+    let inbox = store.subscribe(["a"])?;
+    inbox.bounded(10, WhenFull::Block);
+    let publisher = thread::spawn({
+        let store = store.clone();
+        move || (0..11).try_for_each(|n| store.publish("a", n.to_string()).map(drop))
+    });
+    while inbox.len() < 11 {
+        thread::yield_now();
+    }
+    (0..5).for_each(|_| drop(inbox.recv()));
+    thread::sleep(SHORT);
+    assert!(!publisher.is_finished()); // six are left
+    inbox.recv()?;
+    publisher.join().unwrap()?;
+    let mut rest = std::collections::VecDeque::new();
+    inbox.drain(&mut rest)?;
+    assert_eq!(rest.len(), 5);
+    inbox.drain(&mut rest)?;
+    assert_eq!((rest.len(), inbox.len()), (5, 0));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::pubsub::{
     self, Broker, Event, EventFilter, Inbox, Message, Parcel, Subscriber, Topic, Until, WhenFull,
 };
 use crate::{Bytes, Error, Result, sync};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -81,6 +82,23 @@ impl<T: Parcel + Send + 'static> Reader<T> {
     /// ```
     pub fn try_recv(&self) -> Result<Option<T>> {
         self.inbox.try_take()
+    }
+
+    /// Takes all messages that are there already, with one lock for all of them: they come behind what `into` holds. O(1)
+    /// where it holds nothing: then its buffer and the inbox's change places.
+    ///
+    /// ```
+    /// # let store = larder::Store::new();
+    /// let inbox = store.subscribe(["news"])?;
+    /// store.publish("news", "one")?;
+    /// store.publish("news", "two")?;
+    /// let mut messages = std::collections::VecDeque::new();
+    /// inbox.drain(&mut messages)?;
+    /// assert_eq!(messages.len(), 2);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn drain(&self, into: &mut VecDeque<T>) -> Result<()> {
+        self.inbox.drain(into)
     }
 
     /// A future of the next message, tied to no runtime. Dropped before it is ready, it leaves nothing behind and takes

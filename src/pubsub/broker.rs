@@ -11,8 +11,8 @@ use crate::ds::glob;
 use crate::sync::{Mutex, RwLock};
 use ahash::RandomState;
 use hashbrown::HashTable;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
 /// Locks that the channels are spread over.
 const STRIPES: usize = 16;
@@ -29,7 +29,8 @@ struct Heard {
 #[derive(Default)]
 struct Channels {
     count: AtomicUsize,
-    stripes: [Mutex<HashTable<Heard>>; STRIPES],
+    /// Made for the first subscription.
+    stripes: OnceLock<Box<[Mutex<HashTable<Heard>>; STRIPES]>>,
 }
 
 /// Patterns in the order of their coming.
@@ -61,7 +62,7 @@ impl Channels {
     }
 
     fn stripe(&self, hash: u64) -> &Mutex<HashTable<Heard>> {
-        &self.stripes[hash as usize % STRIPES]
+        &self.stripes.get_or_init(Box::default)[hash as usize % STRIPES]
     }
 
     fn add(&self, hasher: &RandomState, name: &Bytes, reader: &Reader) {
@@ -88,6 +89,10 @@ impl Channels {
         }
     }
 
+    fn stripes(&self) -> impl Iterator<Item = &Mutex<HashTable<Heard>>> {
+        self.stripes.get().into_iter().flat_map(|stripes| stripes.iter())
+    }
+
     /// How many readers a channel has.
     fn readers(&self, hasher: &RandomState, name: &[u8]) -> usize {
         let hash = hasher.hash_one(name);
@@ -99,7 +104,7 @@ impl Channels {
     fn names(&self, pattern: Option<&[u8]>) -> Vec<Bytes> {
         let passes = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name));
         let mut names = Vec::new();
-        for stripe in &self.stripes {
+        for stripe in self.stripes() {
             let stripe = stripe.lock();
             names.extend(stripe.iter().map(|heard| &heard.name).filter(|name| passes(name)).cloned());
         }
@@ -216,7 +221,7 @@ impl Broker {
     pub fn close(&self) {
         self.closed.store(true, SeqCst);
         let mut after = After::default();
-        for stripe in self.channels.stripes.iter().chain(&self.shards.stripes) {
+        for stripe in self.channels.stripes().chain(self.shards.stripes()) {
             let stripe = stripe.lock();
             stripe.iter().flat_map(|heard| &heard.readers).for_each(|r| r.end(End::Gone, &mut after));
         }

@@ -6,7 +6,7 @@ use crate::sync::{Condvar, Mutex};
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub enum WhenFull {
     /// is queued and then [`Error::Disconnected`].
     #[default]
     Disconnect,
-    /// The publisher waits until the reader has made room. It waits when it has given back every lock, so the inbox may
+    /// The publisher waits until the reader has made room, half of the bound. It waits when it has given back every lock, so the inbox may
     /// hold more than its bound by what the publishers that wait have brought, a unit of work each. A reader
     /// that waits for its own publishing waits for ever.
     Block,
@@ -122,6 +122,8 @@ impl Tick for Alarm {
 /// The queue of one reader.
 pub struct Inbox<T> {
     state: Mutex<State<T>>,
+    /// How many messages there are, and one more at the end: to be looked at without the lock.
+    waiting: AtomicUsize,
     /// There is something to read, or the end, or another time.
     news: Condvar,
     /// There is room again.
@@ -152,6 +154,13 @@ impl<T> State<T> {
     fn is_over(&self) -> bool {
         self.queue.len() > self.bound.messages || self.bytes > self.bound.bytes && self.queue.len() > 1
     }
+
+    /// Whether publishers that wait may go on: at half the bound, so that they and the reader do not take turns for
+    /// each message.
+    fn has_made_room(&self) -> bool {
+        self.queue.is_empty()
+            || self.queue.len() <= self.bound.messages / 2 && self.bytes <= self.bound.bytes / 2
+    }
 }
 
 impl<T: Parcel + Send + 'static> Inbox<T> {
@@ -167,7 +176,13 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
             counted: false,
         };
         let full = Arc::clone(full);
-        Arc::new(Inbox { state: Mutex::new(state), news: Condvar::new(), room: Condvar::new(), full })
+        Arc::new(Inbox {
+            state: Mutex::new(state),
+            waiting: AtomicUsize::new(0),
+            news: Condvar::new(),
+            room: Condvar::new(),
+            full,
+        })
     }
 
     /// Puts something in, or does what is to be done when there is no room. Never waits.
@@ -185,6 +200,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
         }
         state.queue.push_back(item);
         state.bytes += size;
+        self.waiting.store(state.queue.len(), Relaxed);
         if state.bound.when_full == WhenFull::Block {
             self.count(&mut state);
             if state.is_over() {
@@ -207,6 +223,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
 
     fn finish(&self, state: &mut State<T>, why: End, after: &mut After) {
         state.end.get_or_insert(why);
+        self.waiting.store(state.queue.len() + 1, Relaxed);
         self.count(state);
         after.wakers.extend(state.wakers.drain(..).map(|(_, waker)| waker));
         self.news.notify_all();
@@ -228,13 +245,49 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
     fn pop(&self, state: &mut State<T>) -> Option<T> {
         let item = state.queue.pop_front()?;
         state.bytes -= item.size();
+        self.taken(state);
+        Some(item)
+    }
+
+    /// What follows from having taken something out.
+    fn taken(&self, state: &mut State<T>) {
+        self.waiting.store(state.queue.len() + usize::from(state.end.is_some()), Relaxed);
         if state.bound.when_full == WhenFull::Block {
             self.count(state);
-            if !state.is_over() {
+            if state.has_made_room() {
                 self.room.notify_all();
             }
         }
-        Some(item)
+    }
+
+    /// Takes all there is; an error at the end. Puts it behind what `into` holds already.
+    pub fn drain(&self, into: &mut VecDeque<T>) -> Result<()> {
+        if self.waiting.load(Relaxed) == 0 {
+            return Ok(());
+        }
+        let mut state = self.state.lock();
+        if let (true, Some(end)) = (state.queue.is_empty(), state.end) {
+            return Err(end.error());
+        }
+        match into.is_empty() {
+            true => std::mem::swap(into, &mut state.queue),
+            false => into.append(&mut state.queue),
+        }
+        state.bytes = 0;
+        self.taken(&mut state);
+        Ok(())
+    }
+
+    /// Looks for some microseconds whether something comes before the reader goes to sleep: what comes in bursts wakes
+    /// it once. It does not look often, as each look takes the cache line away from a publisher.
+    fn look_out(&self) {
+        const LOOKS: usize = 8;
+        for _ in 0..LOOKS {
+            if self.waiting.load(Relaxed) != 0 {
+                return;
+            }
+            (0..100).for_each(|_| std::hint::spin_loop());
+        }
     }
 
     /// What is next, if it is there; an error at the end.
@@ -257,6 +310,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
     }
 
     fn wait(&self, until: Until, clock: &Clock) -> Result<Option<T>> {
+        self.look_out();
         let mut state = self.state.lock();
         loop {
             match (self.pop(&mut state), state.end) {
@@ -337,7 +391,10 @@ fn drop_oldest<T: Parcel>(state: &mut State<T>, size: usize) {
 impl<T: Parcel + Send + 'static> Sleeper for Inbox<T> {
     fn wait_for_room(&self) {
         let mut state = self.state.lock();
-        while state.end.is_none() && state.bound.when_full == WhenFull::Block && state.is_over() {
+        if !state.is_over() {
+            return;
+        }
+        while state.end.is_none() && state.bound.when_full == WhenFull::Block && !state.has_made_room() {
             self.room.wait(&mut state);
         }
     }
