@@ -38,6 +38,8 @@ pub enum Error {
     Decode(String),
     /// A value could not be encoded.
     Encode(String),
+    /// A subscription has ended, for the reason stated; it hears nothing more.
+    Disconnected(&'static str),
     /// A builder was given a setting it can't use.
     Config(String),
 }
@@ -80,6 +82,7 @@ impl fmt::Display for Error {
             Error::Aborted(reason) => write!(f, "ABORTED {reason}"),
             Error::Decode(why) => write!(f, "ERR the stored value does not decode: {why}"),
             Error::Encode(why) => write!(f, "ERR the value does not encode: {why}"),
+            Error::Disconnected(why) => write!(f, "ERR the subscription has ended: {why}"),
             Error::Config(why) => write!(f, "ERR {why}"),
         }
     }

@@ -1,16 +1,19 @@
 //! The memory counters beside the real allocator, for each type and form: what `memory_used` grows by may be off by a
-//! tenth at most, and what is deleted is given back. And what an empty store costs.
+//! tenth at most, and what is deleted is given back. And what an empty store costs, a message that nobody hears, and a
+//! subscription that nobody reads.
 //!
 //! The allocator is counted by what it really sets aside for each block: `malloc_usable_size` and the eight bytes
 //! before the block where glibc keeps its size. Everything is one test, as nothing else may allocate meanwhile.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
-use larder::{MkStream, Store, StreamId};
+use larder::{MkStream, Store, StreamId, WhenFull};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
+/// How many blocks were asked for.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
@@ -25,6 +28,7 @@ unsafe impl GlobalAlloc for Counting {
         let block = unsafe { System.alloc(layout) };
         if !block.is_null() {
             HELD.fetch_add(size(block), Relaxed);
+            ASKED.fetch_add(1, Relaxed);
         }
         block
     }
@@ -189,6 +193,33 @@ fn empty_store() -> (usize, u128) {
     (size, begun.elapsed().as_nanos() / 1000)
 }
 
+/// How many blocks a thousand messages to nobody ask for.
+fn published_to_nobody() -> usize {
+    let store = quiet();
+    let _elsewhere = store.subscribe(["another channel"]).unwrap();
+    let asked = ASKED.load(Relaxed);
+    for _ in 0..1000 {
+        store.publish("a channel of the usual length", "a message").unwrap();
+    }
+    ASKED.load(Relaxed) - asked
+}
+
+/// What subscriptions hold that nobody reads, after ten times their bound of 1000 messages of 1000 bytes.
+fn unread(when_full: WhenFull) -> usize {
+    let store = quiet();
+    let inbox = store.subscribe(["a"]).unwrap();
+    inbox.bounded(1000, when_full);
+    let held = HELD.load(Relaxed);
+    for n in 0..10_000 {
+        if when_full == WhenFull::Block && n >= 1000 {
+            break; // the next one would wait
+        }
+        store.publish("a", [b'x'; 1000]).unwrap();
+    }
+    assert_eq!(inbox.len(), 1000);
+    HELD.load(Relaxed) - held
+}
+
 #[test]
 fn counters_beside_the_allocator() {
     let mut wrong = Vec::new();
@@ -205,5 +236,11 @@ fn counters_beside_the_allocator() {
     let (size, nanos) = empty_store();
     println!("an empty store: {size} bytes, made and dropped in {nanos} ns");
     assert!(size < 20_000, "an empty store takes {size} bytes");
+    assert_eq!(published_to_nobody(), 0, "a message to nobody allocates");
+    for when_full in [WhenFull::DropOldest, WhenFull::Disconnect, WhenFull::Block] {
+        let held = unread(when_full);
+        println!("a subscription that nobody reads, {when_full:?}: {held} bytes for 1000 messages of 1000");
+        assert!(held < 1_250_000, "{held} bytes are held under {when_full:?}");
+    }
     assert!(wrong.is_empty(), "off by more than a tenth, or not given back: {wrong:?}");
 }

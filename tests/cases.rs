@@ -72,7 +72,17 @@ fn no_transcript_waits_for_a_command() {
 }
 
 /// Commands that refuse nothing, whatever follows their names.
-const NEVER_REFUSE: [&str; 4] = ["QUIT", "INFO", "COMMAND|INFO", "COMMAND|DOCS"];
+const NEVER_REFUSE: [&str; 9] = [
+    "QUIT",
+    "INFO",
+    "COMMAND|INFO",
+    "COMMAND|DOCS",
+    "UNSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "PUBSUB|NUMSUB",
+    "PUBSUB|SHARDNUMSUB",
+];
 
 /// Words of a syntax that no transcript can show at work, with the reason.
 const WORDS_OUT_OF_REACH: &[(&str, &str, &str)] = &[];

@@ -702,3 +702,92 @@ fn event_stream_where_one_worker_dies_and_the_other_claims() -> Result<()> {
     assert_eq!(store.xlen("dead-letters")?, 1);
     Ok(())
 }
+
+/// A subscriber passes notifications on to the user they are for, on its own thread, until it has had enough.
+#[test]
+fn notifications_for_the_user_they_concern() -> Result<()> {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Notification {
+        user: u32,
+        message: String,
+    }
+
+    let store = Store::new();
+    let (to_user, socket) = std::sync::mpsc::channel();
+    let subscriber = store.subscribe(["notifications"])?.on_message(move |message| {
+        if let Ok(notification) = serde_json::from_slice::<Notification>(&message.payload)
+            && notification.user == 123
+        {
+            to_user.send(notification.message).expect("the socket is open");
+        }
+    })?;
+    let notify = |user, text: &str| {
+        let notification = Notification { user, message: text.to_string() };
+        store.publish("notifications", serde_json::to_vec(&notification).expect("plain fields"))
+    };
+    notify(7, "not for 123")?;
+    store.publish("notifications", "no JSON at all")?;
+    assert_eq!(notify(123, "You have a new message")?, 1);
+    assert_eq!(socket.recv_timeout(MINUTE).unwrap(), "You have a new message");
+
+    subscriber.unsubscribe(["notifications"])?;
+    assert_eq!(notify(123, "nobody listens any more")?, 0);
+    subscriber.stop();
+    assert!(socket.recv().is_err());
+    Ok(())
+}
+
+/// One pattern for every user's events: the channel says whose they are.
+#[test]
+fn events_of_every_user_by_pattern() -> Result<()> {
+    let store = Store::new();
+    let inbox = store.psubscribe(["user:*:events"])?;
+    for (user, event) in [(123, "signed in"), (7, "signed up"), (123, "signed out")] {
+        store.publish(format!("user:{user}:events"), event)?;
+    }
+    store.publish("user:123:errors", "not an event")?;
+    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for message in inbox.iter().take(3) {
+        assert_eq!(message.pattern.as_deref(), Some(&b"user:*:events"[..]));
+        let channel = message.channel.as_str().expect("names are text");
+        let user = channel.split(':').nth(1).expect("the pattern has it").to_string();
+        seen.entry(user).or_default().push(message.payload.to_string_lossy().into_owned());
+    }
+    assert_eq!(seen["123"], ["signed in", "signed out"]);
+    assert_eq!(seen["7"], ["signed up"]);
+    assert!(inbox.is_empty());
+    Ok(())
+}
+
+/// A cache in front of the store drops what has changed or expired, because keyspace events say so.
+#[test]
+fn a_local_cache_follows_the_events() -> Result<()> {
+    use larder::{EventClass, EventFilter};
+
+    let (clock, store) = on_a_clock();
+    let changes = store.events(
+        EventFilter::new()
+            .keys("user:*")
+            .classes(EventClass::STRING | EventClass::GENERIC | EventClass::EXPIRED),
+    )?;
+    let mut local: BTreeMap<Bytes, Bytes> = BTreeMap::new();
+    let mut read = |key: &str| -> Result<Option<Bytes>> {
+        while let Some(change) = changes.try_recv()? {
+            local.remove(&change.key);
+        }
+        if let Some(kept) = local.get(key.as_bytes()) {
+            return Ok(Some(kept.clone()));
+        }
+        let found = store.get(key)?;
+        local.extend(found.clone().map(|value| (Bytes::from(key), value)));
+        Ok(found)
+    };
+    store.setex("user:1", MINUTE, "Ada")?;
+    assert_eq!(read("user:1")?.unwrap(), "Ada");
+    assert_eq!(read("user:1")?.unwrap(), "Ada");
+    store.setex("user:1", MINUTE, "Grace")?;
+    assert_eq!(read("user:1")?.unwrap(), "Grace");
+    clock.advance(MINUTE);
+    assert_eq!(read("user:1")?, None);
+    Ok(())
+}

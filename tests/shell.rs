@@ -56,6 +56,14 @@ fn prints_what_redis_cli_prints_into_a_pipe() {
     }
 }
 
+/// A command with several channels has several replies, and what one publishes to oneself comes too.
+#[test]
+fn prints_confirmations_and_messages() {
+    let (found, status) = run(&["-3"], "SUBSCRIBE a b\nPUBLISH a hi\nPING\n");
+    assert_eq!(found, "subscribe\na\n1\nsubscribe\nb\n2\n1\nmessage\na\nhi\nPONG\n");
+    assert_eq!(status, 0);
+}
+
 #[test]
 fn the_lines_of_the_seeds_print_what_redis_cli_prints() {
     let mut compared = 0;

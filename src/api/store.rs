@@ -3,6 +3,7 @@
 use super::Builder;
 use crate::command::{Reply, Session};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
+use crate::pubsub::{After, Topic};
 use crate::sync;
 use crate::value::View;
 use crate::{Bytes, Error, Result};
@@ -58,6 +59,8 @@ pub(crate) mod sealed {
             access: Access,
             body: impl FnOnce(&mut Work<'_>) -> Result<R>,
         ) -> Result<R>;
+        /// Publishes a message; answers how many hear it.
+        fn send(&self, topic: Topic, channel: &[u8], payload: &[u8]) -> Result<usize>;
     }
 }
 
@@ -96,6 +99,18 @@ impl sealed::Runs for Shared {
         let answer = body(&mut work);
         work.commit();
         answer
+    }
+
+    #[inline]
+    fn send(&self, topic: Topic, channel: &[u8], payload: &[u8]) -> Result<usize> {
+        sync::check_outside_body()?;
+        if self.keyspace.broker.is_silent(topic) {
+            return Ok(0);
+        }
+        let mut after = After::default();
+        let receivers = self.keyspace.broker.publish(topic, channel, payload, &mut after);
+        after.run();
+        Ok(receivers)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::store::{Scope, Shared, Store, drain, sealed};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
+use crate::pubsub::Topic;
 use crate::sync::{self, BodyMark};
 use crate::value::View;
 use crate::{Bytes, Error, Result};
@@ -36,6 +37,11 @@ impl sealed::Runs for Open<'_> {
         self.check_named(lock)?;
         let mut work = self.work.try_borrow_mut().map_err(|_| Error::Reentrant)?;
         body(&mut work)
+    }
+
+    fn send(&self, topic: Topic, channel: &[u8], payload: &[u8]) -> Result<usize> {
+        let work = self.work.try_borrow().map_err(|_| Error::Reentrant)?;
+        Ok(work.send(topic, channel, payload))
     }
 }
 

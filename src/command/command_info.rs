@@ -183,7 +183,7 @@ fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
         Group::Stream => Some("@stream"),
         Group::Transactions => Some("@transaction"),
         Group::Connection => Some("@connection"),
-        Group::Generic | Group::Server => None,
+        Group::Generic | Group::Server | Group::PubSub => None,
     };
     let (flags, more) = (row.flags, row.categories);
     CATEGORIES.into_iter().filter(move |category| {
@@ -316,14 +316,14 @@ fn keys_and_flags(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 /// The keys among a command's words, each with what happens to it.
 fn keys_of<'a>(session: &Session, words: &[&'a [u8]]) -> Result<Vec<(&'a [u8], Vec<&'static str>)>> {
     let row = row_of(session, words).ok_or_else(|| Error::text("ERR Invalid command specified"))?;
-    if row.keys.is_empty() && row.find_keys.is_none() {
+    if !row.keys.iter().any(KeySpec::finds_keys) && row.find_keys.is_none() {
         return Err(Error::text("ERR The command has no key arguments"));
     }
     if !row.takes(words.len(), session.store.keyspace().rules.profile) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
     let mut found: Vec<(usize, &KeySpec)> = Vec::new();
-    for spec in row.keys {
+    for spec in row.keys.iter().filter(|spec| spec.finds_keys()) {
         let indices = spec.keys(words).ok_or_else(invalid_arguments)?;
         found.extend(indices.into_iter().map(|at| (at, spec)));
     }

@@ -11,6 +11,7 @@ use super::session::Session;
 use crate::ds::glob;
 use crate::keyspace::{Keyspace, Work};
 use crate::limits::Setting;
+use crate::pubsub::events::Notices;
 use crate::{Error, Result, num, ops};
 
 const COMMON: Flags = ADMIN.or(NOSCRIPT).or(LOADING).or(STALE);
@@ -57,6 +58,8 @@ enum Unit {
 /// One parameter.
 enum Parameter<'a> {
     Setting(&'a Setting, Unit),
+    /// Which keyspace events are told on channels.
+    Events(&'a Notices),
     /// What can't be otherwise; `true` if no server lets it be set while it runs.
     Fact(String, bool),
 }
@@ -91,7 +94,7 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
         ("list-compress-depth", Parameter::Fact("0".into(), false)),
         ("maxmemory", Parameter::Fact("0".into(), false)),
         ("maxmemory-policy", Parameter::Fact("noeviction".into(), false)),
-        ("notify-keyspace-events", Parameter::Fact(String::new(), false)),
+        ("notify-keyspace-events", Parameter::Events(&keyspace.broker.notices)),
         ("requirepass", Parameter::Fact(String::new(), false)),
         ("save", Parameter::Fact(String::new(), false)),
     ]);
@@ -113,6 +116,7 @@ impl Parameter<'_> {
     fn value(&self) -> String {
         match self {
             Parameter::Setting(setting, _) => setting.get().to_string(),
+            Parameter::Events(notices) => notices.letters(),
             Parameter::Fact(value, _) => value.clone(),
         }
     }
@@ -159,15 +163,35 @@ fn set(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     for (name, parameter, value) in requests {
         changes.extend(check(parameter, value).map_err(|why| refused(name, &why))?);
     }
-    changes.into_iter().for_each(|(setting, value)| setting.set(value));
+    changes.into_iter().for_each(Change::make);
     Ok(Reply::OK)
 }
 
+/// What setting a parameter changes.
+enum Change<'a> {
+    Setting(&'a Setting, i64),
+    Events(&'a Notices, &'a [u8]),
+}
+
+impl Change<'_> {
+    fn make(self) {
+        match self {
+            Change::Setting(setting, value) => setting.set(value),
+            Change::Events(notices, letters) => notices.configure(letters),
+        }
+    }
+}
+
 /// What setting a parameter changes, if the value will do.
-fn check<'a>(parameter: &Parameter<'a>, value: &[u8]) -> Result<Option<(&'a Setting, i64)>, String> {
+fn check<'a>(parameter: &Parameter<'a>, value: &'a [u8]) -> Result<Option<Change<'a>>, String> {
     let (setting, number) = match parameter {
         Parameter::Fact(fact, _) if value.eq_ignore_ascii_case(fact.as_bytes()) => return Ok(None),
         Parameter::Fact(fact, _) => return Err(format!("this store has no other value than '{fact}'")),
+        Parameter::Events(notices) => {
+            let change = Notices::are_letters(value).then_some(Change::Events(notices, value));
+            let why = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
+            return change.map(Some).ok_or_else(|| why.into());
+        }
         Parameter::Setting(setting, Unit::Memory(least)) => {
             (setting, within(memory(value)?, *least, i64::MAX))
         }
@@ -178,7 +202,7 @@ fn check<'a>(parameter: &Parameter<'a>, value: &[u8]) -> Result<Option<(&'a Sett
             (setting, within(Some(number), least, most))
         }
     };
-    Ok(Some((*setting, number?)))
+    Ok(Some(Change::Setting(setting, number?)))
 }
 
 fn within(number: Option<i64>, least: i64, most: i64) -> Result<i64, String> {

@@ -33,7 +33,7 @@ pub const ROWS: &[Row] = &[
     .doc("Chooses the RESP version and tells about the server", "O(1)"),
     Row::new("QUIT", -1, SIGN_IN, Group::Connection, Run::Session(quit))
         .immediate()
-        .doc("Ends the session: what it queued and watched is forgotten", "O(1)"),
+        .doc("Ends the session: what it queued, watched and subscribed to is forgotten", "O(1)"),
     Row::new("RESET", 1, SIGN_IN, Group::Connection, Run::Session(reset))
         .since(6, 2, 0)
         .immediate()
@@ -83,8 +83,12 @@ const CLIENT: &[Row] = &[
     help::row("CLIENT HELP", "CLIENT|HELP", Group::Connection),
 ];
 
-fn ping(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
+fn ping(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     match args.rest(1) {
+        // As a message is made, which is all that a subscribed client of RESP2 can read.
+        words @ ([] | [_]) if session.is_listening() => {
+            Ok(Reply::bulks([Bytes::from("pong"), Bytes::from(words.first().copied().unwrap_or_default())]))
+        }
         [] => Ok(Reply::Simple("PONG".into())),
         [message] => Ok(Reply::bulk(message)),
         _ => Err(args.arity_error()),
@@ -226,11 +230,17 @@ fn info(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
     let keyspace = session.store.keyspace();
     let age = keyspace.clock.coarse_secs().saturating_sub(session.started);
     let multi = session.queued().map_or(-1, |n| n as i64);
-    let flags = if session.in_multi() { "x" } else { "N" };
+    let [sub, psub, ssub] = session.subscriptions();
+    let flags = match (sub + psub + ssub > 0, session.in_multi()) {
+        (true, true) => "Px",
+        (true, false) => "P",
+        (false, true) => "x",
+        (false, false) => "N",
+    };
     let resp = if session.protocol == Protocol::Resp3 { 3 } else { 2 };
     let mut line =
         format!("id={} name={} age={age} idle=0 flags={flags}", session.id, session.name.to_string_lossy());
-    line += &format!(" db={} sub=0 psub=0 ssub=0", session.db);
+    line += &format!(" db={} sub={sub} psub={psub} ssub={ssub}", session.db);
     line += &format!(" multi={multi} cmd=client|info user=default redir=-1 resp={resp}");
     if keyspace.rules.profile.has((7, 2)) {
         let (name, version) = &session.library;

@@ -164,7 +164,7 @@ fn encoding(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn freq(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    match work.glance(&args.key(work, 2))? {
+    match work.inspect(&args.key(work, 2))? {
         None => Ok(Reply::Null),
         Some(_) => Err(Error::text(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \

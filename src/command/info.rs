@@ -5,6 +5,7 @@ use super::args::Args;
 use super::reply::Reply;
 use super::row::{Group, Hold, LOADING, Row, Run, STALE};
 use crate::keyspace::Work;
+use crate::pubsub::Topic;
 use crate::{Bytes, Result, clock, ops};
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -125,6 +126,10 @@ fn stats(work: &mut Work<'_>, out: &mut String) {
     field(out, "evicted_keys", 0);
     field(out, "keyspace_hits", totals.hits);
     field(out, "keyspace_misses", totals.misses);
+    let broker = &work.keyspace().broker;
+    field(out, "pubsub_channels", broker.count(Topic::Channel));
+    field(out, "pubsub_patterns", broker.count(Topic::Pattern));
+    field(out, "pubsubshard_channels", broker.count(Topic::Shard));
     field(out, "total_error_replies", counts.errors.lock().values().sum::<u64>());
 }
 

@@ -23,6 +23,7 @@ mod hyperloglog;
 mod info;
 mod keyspace;
 mod list;
+mod pubsub;
 mod server;
 mod set;
 mod sort;
@@ -60,6 +61,7 @@ const GROUPS: &[&[Row]] = &[
     keyspace::ROWS,
     sort::ROWS,
     transactions::ROWS,
+    pubsub::ROWS,
     connection::ROWS,
     server::ROWS,
 ];

@@ -76,6 +76,7 @@ pub enum Group {
     SortedSet,
     Stream,
     Generic,
+    PubSub,
     Transactions,
     Connection,
     Server,
@@ -95,6 +96,7 @@ impl Group {
             Group::SortedSet => "sorted-set",
             Group::Stream => "stream",
             Group::Generic => "generic",
+            Group::PubSub => "pubsub",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
             Group::Server => "server",
@@ -150,6 +152,11 @@ impl KeySpec {
     /// As many keys as the word at `index` says, behind it.
     pub const fn counted(index: usize, flags: &'static [&'static str]) -> KeySpec {
         KeySpec { flags, begin: Begin::Index(index), find: Find::Count { at: 0, first: 1, step: 1 } }
+    }
+
+    /// Whether what it finds are keys: channels of shards stand where a cluster looks for keys.
+    pub(super) fn finds_keys(&self) -> bool {
+        !self.flags.contains(&"not_key")
     }
 
     /// The same with another last key and step.
@@ -428,8 +435,8 @@ impl Row {
     #[inline]
     pub fn only_key(&self) -> Option<usize> {
         match self.keys {
-            [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }]
-                if self.find_keys.is_none() =>
+            [spec @ KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }]
+                if self.find_keys.is_none() && spec.finds_keys() =>
             {
                 Some(*at)
             }
@@ -440,7 +447,7 @@ impl Row {
     /// The indices of the words that are keys, in order, each once; `None` where a count among the words is off.
     pub fn key_indices(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
         let mut found = Vec::new();
-        for spec in self.keys {
+        for spec in self.keys.iter().filter(|spec| spec.finds_keys()) {
             found.extend(spec.keys(words)?);
         }
         if let Some(find) = self.find_keys {

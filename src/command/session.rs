@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::row::{Hold, Row, Run};
-use super::{Reply, find, find_sub};
+use super::{Reply, find, find_sub, pubsub::Mail};
 use crate::keyspace::watch::Flag;
 use crate::keyspace::{Access, Key, Lock, Work};
 use crate::limits::Profile;
@@ -42,6 +42,8 @@ pub struct Session {
     pub(super) library: (Bytes, Bytes),
     pub(super) multi: Option<Queue>,
     watching: Watching,
+    /// Its subscriptions, once it has had any.
+    pub(super) mail: Option<Box<Mail>>,
 }
 
 /// What MULTI has gathered.
@@ -75,6 +77,7 @@ impl Session {
             library: Default::default(),
             multi: None,
             watching: Watching::default(),
+            mail: None,
         }
     }
 
@@ -105,7 +108,9 @@ impl Session {
         sync::check_outside_body()?;
         self.store.keyspace().database(self.db as i64)?;
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
-        let reply = match self.resolve(words) {
+        self.begin_command();
+        let row = self.resolve(words).and_then(|row| self.check_listening(row).map(|()| row));
+        let reply = match row {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
             Ok(row) => self.run(row, words),
             Err(error) if words.first().is_some_and(|w| w.eq_ignore_ascii_case(b"EXEC")) => {
@@ -135,7 +140,7 @@ impl Session {
         self.run(check_arity(sub.unwrap_or(row), words, profile)?, words)
     }
 
-    fn shape(&self, reply: Reply) -> Reply {
+    pub(super) fn shape(&self, reply: Reply) -> Reply {
         match self.protocol {
             Protocol::Resp2 => reply.into_resp2_as(self.store.keyspace().rules.profile.float_style()),
             Protocol::Resp3 => reply,
@@ -173,9 +178,10 @@ impl Session {
         self.multi.as_ref().map(|queue| queue.commands.len())
     }
 
-    /// Forgets what is queued and watched.
+    /// Forgets what is queued, watched and subscribed to.
     pub(super) fn forget(&mut self) -> Result<()> {
         self.multi = None;
+        self.mail = None;
         self.unwatch().map(drop)
     }
 

@@ -15,6 +15,7 @@ pub use work::{Expiry, Place, Taken, Work};
 
 use crate::clock::{Clock, Tick};
 use crate::limits::Rules;
+use crate::pubsub::{After, Broker, EventClass};
 use crate::rng::Rng;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::View;
@@ -104,6 +105,8 @@ pub struct Keyspace {
     effects: Mutex<Vec<Unit>>,
     /// Whether the reaper knows this store.
     reaped: AtomicBool,
+    /// Who listens to channels and to events.
+    pub broker: Arc<Broker>,
     pub tally: Tally,
     pub counts: Counts,
     pub started_ms: u64,
@@ -149,6 +152,7 @@ impl Keyspace {
     pub fn new(settings: Settings) -> Arc<Keyspace> {
         let cell = || Cell { next_due: AtomicU64::new(u64::MAX), lock: RwLock::new(Shard::default()) };
         let started_ms = settings.clock.now_ms();
+        let broker = Broker::new(settings.rules.hasher.clone());
         let keyspace = Arc::new_cyclic(|me| Keyspace {
             me: me.clone(),
             cells: (0..settings.shards).map(|_| cell()).collect(),
@@ -164,6 +168,7 @@ impl Keyspace {
             recording: AtomicBool::new(false),
             effects: Mutex::new(Vec::new()),
             reaped: AtomicBool::new(false),
+            broker,
             tally: Tally::default(),
             counts: Counts::default(),
             started_ms,
@@ -212,18 +217,32 @@ impl Keyspace {
     pub fn look<R>(&self, db: usize, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> R {
         let shard = self.cells[self.shard_of(key.hash)].lock.read();
         let found = shard.find(db, key, || self.now_ms());
-        self.tally.count(found.is_some());
-        body(found.map(|entry| entry.read(self.clock.coarse_secs())))
+        let missed = found.is_none();
+        self.tally.count(!missed);
+        let answer = body(found.map(|entry| entry.read(self.clock.coarse_secs())));
+        if missed && self.broker.notices.wants(EventClass::KEYMISS) {
+            drop(shard);
+            self.tell_miss(db, key);
+        }
+        answer
+    }
+
+    #[cold]
+    fn tell_miss(&self, db: usize, key: &Key<'_>) {
+        let mut after = After::default();
+        self.broker.notify(db, key.bytes, "keymiss", &mut after);
+        after.run();
     }
 
     /// Puts a string by the short way of the commonest write, and answers the shard's guard where that is not to be
     /// had, for a unit of work to go on with. Short is: bytes over bytes in the same block, no deadline before, no
-    /// effect to record, nobody who watches. The caller must hold no guard.
+    /// effect to record, nobody who watches or hears of events. The caller must hold no guard.
     #[inline]
     pub fn overwrite(&self, db: usize, key: &Key<'_>, bytes: &[u8]) -> Option<Work<'_>> {
         let index = self.shard_of(key.hash);
         let mut guard = self.cells[index].lock.write();
         let done = !self.recording.load(Relaxed)
+            && !self.broker.notices.any()
             && guard.watches.is_empty()
             && !spells_int(bytes)
             && guard.overwrite(db, key, bytes, self.clock.coarse_secs());
@@ -307,15 +326,21 @@ impl Keyspace {
     pub fn reap(&self) -> u64 {
         /// Keys removed for each hold of a shard's lock.
         const SLICE: usize = 64;
+        /// When to try again where a reader must make room first.
+        const PAUSE_MS: u64 = 10;
         let now = self.clock.now_ms();
         if !self.active_expire.load(Relaxed) || self.loading.load(Relaxed) {
             return u64::MAX;
         }
         for shard in 0..self.cells.len() {
             while self.cells[shard].next_due.load(Relaxed) <= now {
+                // The reaper serves all stores: it waits for no reader, so it makes no events that must wait.
+                if self.broker.is_backed_up() {
+                    return now + PAUSE_MS;
+                }
                 let mut work = Work::of_shard(self, shard);
                 let done = work.expire_slice(shard, now, SLICE);
-                work.commit();
+                work.commit_without_waiting();
                 if done < SLICE {
                     break;
                 }
@@ -350,6 +375,12 @@ impl Keyspace {
 fn spells_int(bytes: &[u8]) -> bool {
     let ends = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-');
     bytes.len() <= 20 && ends(bytes.first()) && ends(bytes.last())
+}
+
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        self.broker.close();
+    }
 }
 
 impl Tick for Keyspace {

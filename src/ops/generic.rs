@@ -95,7 +95,8 @@ pub fn copy(work: &mut Work<'_>, from: &Key<'_>, to: Place<'_>, taken: Taken) ->
         return Ok(false);
     }
     let expiry = deadline.map_or(Expiry::Clear, Expiry::At);
-    work.on_db(to.db, |w| w.put_taken(&to.key, value, expiry))?;
+    // What is replaced goes first, as in Redis: the copy is a new key.
+    work.on_db(to.db, |w| w.remove(&to.key).and_then(|_| w.put_taken(&to.key, value, expiry)))?;
     work.effect(&[b"COPY", from.bytes, to.key.bytes, b"DB", &Digits::new(to.db as i64), b"REPLACE"]);
     work.on_db(to.db, |w| w.touch(&to.key, "copy_to"));
     Ok(true)
@@ -109,7 +110,7 @@ fn same_object() -> Error {
 
 /// OBJECT ENCODING.
 pub fn encoding(work: &Work<'_>, key: &Key<'_>) -> Result<Option<&'static str>> {
-    Ok(work.glance(key)?.map(|entry| entry.view().encoding(work.rules())))
+    Ok(work.inspect(key)?.map(|entry| entry.view().encoding(work.rules())))
 }
 
 /// OBJECT IDLETIME: seconds since the last access. The stamp has 22 bits, so what idles longer than 48 days seems to
@@ -117,11 +118,11 @@ pub fn encoding(work: &Work<'_>, key: &Key<'_>) -> Result<Option<&'static str>> 
 pub fn idle_secs(work: &Work<'_>, key: &Key<'_>) -> Result<Option<u64>> {
     const MASK: u32 = (1 << crate::keyspace::entry::ACCESS_BITS) - 1;
     let idle = |access: u32| u64::from(work.stamp().wrapping_sub(access) & MASK);
-    Ok(work.glance(key)?.map(|entry| idle(entry.access())))
+    Ok(work.inspect(key)?.map(|entry| idle(entry.access())))
 }
 
 /// OBJECT REFCOUNT: one, but for the small integers, which Redis shares among keys.
 pub fn refcount(work: &Work<'_>, key: &Key<'_>) -> Result<Option<i64>> {
     let shared = |view| matches!(view, View::Str(StrRef::Int(0..=9999)));
-    Ok(work.glance(key)?.map(|entry| if shared(entry.view()) { i64::from(i32::MAX) } else { 1 }))
+    Ok(work.inspect(key)?.map(|entry| if shared(entry.view()) { i64::from(i32::MAX) } else { 1 }))
 }

@@ -94,7 +94,19 @@ pub fn each_step(section: &Section, door: &mut dyn Door, seen: &mut dyn FnMut(&S
 pub struct InMulti<D>(pub D);
 
 /// Commands that make no sense, or another sense, inside MULTI.
-const ALONE: [&str; 7] = ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "RESET", "QUIT"];
+const ALONE: [&str; 10] = [
+    "MULTI",
+    "EXEC",
+    "DISCARD",
+    "WATCH",
+    "UNWATCH",
+    "RESET",
+    "QUIT",
+    // A subscribed session of RESP2 refuses MULTI.
+    "SUBSCRIBE",
+    "PSUBSCRIBE",
+    "SSUBSCRIBE",
+];
 
 fn words(args: &[&str]) -> Vec<Vec<u8>> {
     args.iter().map(|a| a.as_bytes().to_vec()).collect()

@@ -11,5 +11,6 @@ pub mod growth;
 pub mod hot;
 pub mod ordered;
 pub mod peers;
+pub mod pubsub;
 pub mod redis;
 pub mod sorted;

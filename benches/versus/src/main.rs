@@ -1,4 +1,4 @@
-use versus::{bytes, empty, expiry, growth, hot, ordered, redis, sorted};
+use versus::{bytes, empty, expiry, growth, hot, ordered, pubsub, redis, sorted};
 
 const HELP: &str = "\
 larder beside its peers. Run with --release, on a machine that does nothing else; only ratios within one run count.
@@ -13,6 +13,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
                                   a sorted set to 10M; then the removal of that
   versus expiry [keys]            a million keys whose TTLs end over 9 s: dead keys held, lag, the worst GET meanwhile
   versus empty                    what an empty store costs
+  versus pubsub [rounds]          messages to 1, 10 and 1,000 subscribers, beside a redis-server over a unix socket;
+                                  publish to nobody
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes
   versus sorted [members] [rounds] [peers]
                                   the skiplist beside a counted B+tree, BTreeSet and crossbeam's SkipSet
@@ -30,6 +32,7 @@ fn main() {
         "growth" => growth::main(rest),
         "expiry" => expiry::main(rest),
         "empty" => empty::main(),
+        "pubsub" => pubsub::main(rest),
         "ordered" => ordered::main(rest),
         "sorted" => sorted::main(rest),
         _ => print!("{HELP}"),

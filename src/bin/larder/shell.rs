@@ -60,13 +60,21 @@ impl Shell {
             let start = Instant::now();
             let reply = self.execute(&words);
             let elapsed = start.elapsed();
-            out.write_all(&reply.print(self.form, self.profile.float_style()))?;
-            out.write_all(b"\n")?;
+            self.print(&reply, out)?;
+            // Further confirmations of subscribing, and messages of its own publishing.
+            while let Ok(Some(push)) = self.session.next_push() {
+                self.print(&push, out)?;
+            }
             if self.form == Form::Text && elapsed >= SLOW {
                 writeln!(out, "({:.2}s)", elapsed.as_secs_f64())?;
             }
         }
         Ok(())
+    }
+
+    fn print(&self, reply: &Reply, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&reply.print(self.form, self.profile.float_style()))?;
+        out.write_all(b"\n")
     }
 
     /// Prints what the store holds and how fast it was.

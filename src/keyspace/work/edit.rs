@@ -40,12 +40,12 @@ impl Work<'_> {
             let value = match small(&value) {
                 Some((form, bytes)) => {
                     let entry = Entry::new(key.hash, key.bytes, None, stamp, Payload::Bytes(form, bytes));
-                    self.insert(key, entry)?;
+                    self.insert_new(key, entry)?;
                     value
                 }
                 None => {
                     let payload = Payload::Boxed(Box::new(value.wrap()));
-                    self.insert(key, Entry::new(key.hash, key.bytes, None, stamp, payload))?;
+                    self.insert_new(key, Entry::new(key.hash, key.bytes, None, stamp, payload))?;
                     return Ok(Edited { result, emptied });
                 }
             };
@@ -183,7 +183,10 @@ impl Work<'_> {
         let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let result = change(&mut scratch);
             if !scratch.is_empty() {
-                self.insert(key, Entry::new(key.hash, key.bytes, None, stamp, raw_payload(&mut scratch)))?;
+                self.insert_new(
+                    key,
+                    Entry::new(key.hash, key.bytes, None, stamp, raw_payload(&mut scratch)),
+                )?;
             }
             self.shard_mut(index)?.scratch = scratch;
             return Ok(result);

@@ -5,6 +5,7 @@
 mod edit;
 mod expire;
 mod rollback;
+mod say;
 mod write;
 
 pub use edit::Edited;
@@ -17,9 +18,11 @@ use super::undo::{Step, Undo};
 use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
 use crate::limits::{INLINE_MAX, Rules};
+use crate::pubsub::{After, EventClass};
 use crate::rng::Rng;
 use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
 use crate::{Bytes, Error, Result};
+use say::Outbox;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -65,6 +68,8 @@ pub struct Work<'s> {
     recording: bool,
     /// What most units never need, in one place, so that they pay one word for it.
     extras: Option<Box<Extras>>,
+    /// What it says to listeners. In a cell: reads say that a key is missing.
+    outbox: Cell<Option<Box<Outbox>>>,
     undo: Option<Box<Undo>>,
 }
 
@@ -140,20 +145,34 @@ impl<'s> Work<'s> {
             now: Cell::new(0),
             recording: keyspace.recording.load(Relaxed),
             extras: None,
+            outbox: Cell::new(None),
             undo: None,
         }
     }
 
-    /// Ends the unit: its effects enter the log in lock order, then the guards drop, then garbage is freed.
+    /// Ends the unit: its effects enter the log in lock order, then the guards drop, then garbage is freed and readers
+    /// of messages are woken and waited for.
     #[inline]
-    pub fn commit(self) {
-        if self.undo.is_some() || self.extras.is_some() {
-            self.publish();
+    pub fn commit(mut self) {
+        if self.undo.is_some() || self.extras.is_some() || self.outbox.get_mut().is_some() {
+            self.commit_and_wait();
         }
     }
 
     #[cold]
-    fn publish(mut self) {
+    fn commit_and_wait(self) {
+        if let Some(after) = self.publish() {
+            after.run();
+        }
+    }
+
+    /// Ends the unit; readers whose inbox is full are not waited for.
+    pub(super) fn commit_without_waiting(self) {
+        drop(self.publish());
+    }
+
+    /// Ends the unit, and answers what is to be done now that no guard is held.
+    fn publish(mut self) -> Option<After> {
         if let Some(undo) = self.undo.take() {
             for (db, hash, key) in undo.touched {
                 self.flag_watchers(db, &Key { bytes: &key, hash });
@@ -167,10 +186,12 @@ impl<'s> Work<'s> {
             self.bring_up(*reindex);
         }
         let keyspace = self.keyspace;
+        let after = self.say_held();
         drop(self);
         if !extras.garbage.is_empty() && keyspace.background {
             reaper::dispose(extras.garbage);
         }
+        after
     }
 
     /// Brings the ordered key indexes up to what this unit leaves.
@@ -320,9 +341,19 @@ impl<'s> Work<'s> {
     }
 
     /// The live entry of a key, for a command that asks about it without using it (TTL, TYPE, EXISTS): counts a hit
-    /// or a miss and leaves the access stamp.
+    /// or a miss, which is an event too, and leaves the access stamp.
     #[inline]
     pub fn glance(&self, key: &Key) -> Result<Option<&Entry>> {
+        let found = self.inspect(key)?;
+        if found.is_none() {
+            self.tell(EventClass::KEYMISS, key, "keymiss");
+        }
+        Ok(found)
+    }
+
+    /// The same for OBJECT, whose misses are counted and are no event.
+    #[inline]
+    pub fn inspect(&self, key: &Key) -> Result<Option<&Entry>> {
         let found = self.peek(key)?;
         self.keyspace.tally.count(found.is_some());
         Ok(found)
@@ -387,10 +418,13 @@ impl<'s> Work<'s> {
 
     // ---- hooks
 
-    /// Says that a key changed, by its keyspace event's name: feeds WATCH.
+    /// Says that a key changed, by its keyspace event's name: feeds WATCH and whoever hears of events. An empty name is
+    /// no event.
     #[inline]
     pub fn touch(&mut self, key: &Key, event: &'static str) {
-        let _ = event;
+        if self.keyspace.broker.notices.any() {
+            self.announce(key, event);
+        }
         let unwatched = self.shard(self.shard_of(key)).map_or(true, |shard| shard.watches.is_empty());
         if !unwatched {
             let db = self.db;

@@ -67,12 +67,15 @@ impl Work<'_> {
         let (db, stamp) = (self.db, self.stamp());
         self.settle(key)?;
         let expiry = self.kept_expiry(key, expiry)?;
+        // A transaction may take out what is to be replaced: the key is not new for that.
+        let is_new = self.undo.is_none() || self.peek(key)?.is_none();
         self.copy_aside(key)?;
         let space = self.shard_mut(index)?.make_space(db);
         let Space { table, entries_mem, deadlines, field_deadlines, .. } = space;
         let Some(entry) = table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let deadline = if let Expiry::At(at) = expiry { Some(at) } else { None };
-            return self.insert(key, Entry::new(key.hash, key.bytes, deadline, stamp, payload));
+            let entry = Entry::new(key.hash, key.bytes, deadline, stamp, payload);
+            return if is_new { self.insert_new(key, entry) } else { self.insert(key, entry) };
         };
         *entries_mem -= entry.mem();
         let (old, mut due) = (entry.deadline(), None);
@@ -115,6 +118,13 @@ impl Work<'_> {
             return Ok(expiry);
         }
         Ok(self.deadline(key)?.flatten().map_or(Expiry::Clear, Expiry::At))
+    }
+
+    /// Adds an entry for a key that there was not.
+    pub(super) fn insert_new(&mut self, key: &Key, entry: Entry) -> Result<()> {
+        self.insert(key, entry)?;
+        self.tell(EventClass::NEW, key, "new");
+        Ok(())
     }
 
     /// Adds an entry for a key that has none.
@@ -224,7 +234,7 @@ impl Work<'_> {
         let Some(entry) = self.on_db(from.db, |w| w.detach(&from.key))? else { return Ok(false) };
         let deadline = entry.deadline();
         let moved = rekeyed(entry, &to.key, deadline);
-        self.on_db(to.db, |w| w.insert(&to.key, moved))?;
+        self.on_db(to.db, |w| w.insert_new(&to.key, moved))?;
         if let Some(undo) = &mut self.undo {
             let name = |place: &Place<'_>| (place.db, place.key.hash, Box::from(place.key.bytes));
             undo.steps.push(Step::Move { from: name(&from), to: name(&to), deadline });

@@ -28,6 +28,11 @@ impl Client {
             .unwrap_or_else(|e| Reply::Error(Error::Command(Cow::Owned(format!("CONNECTION lost: {e}")))))
     }
 
+    /// The next message of a connection that has subscribed.
+    pub fn next(&mut self) -> Result<Reply, String> {
+        self.read().map_err(|e| format!("no message: {e}"))
+    }
+
     fn send<A: AsRef<[u8]>>(&mut self, args: &[A]) -> io::Result<()> {
         let mut out = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {

@@ -5,6 +5,7 @@
 //! larder-live differ [--commands N] [--seed N] [--differences N] [--only NAMES] [--self] [--self-config NAME=VALUE]
 //! larder-live cts FILE [--server]                run a compatibility suite's cases
 //! larder-live commands FOLDER                    write what the server says of its commands
+//! larder-live events FILE                        write what keyspace events a file's commands make
 //! ```
 //!
 //! `--self` lets a second redis-server stand in for larder: it tests the tool itself, and must find nothing. With
@@ -16,6 +17,7 @@ mod compare;
 mod cts;
 mod differ;
 mod embedded;
+mod events;
 mod record;
 mod rules;
 mod server;
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
         "differ" => differ::main(options),
         "cts" => cts::main(options),
         "commands" => commands::main(options),
-        _ => Err("usage: larder-live record|differ|cts|commands ...".into()),
+        "events" => events::main(options),
+        _ => Err("usage: larder-live record|differ|cts|commands|events ...".into()),
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,0 +1,350 @@
+//! Pub/sub commands: rows and handlers, and what a session needs for them.
+//!
+//! A subscribing command answers one confirmation for each name. Replies and messages share a connection, but a call
+//! answers one reply: so [`Session::execute`] answers the first confirmation, and [`Session::next_push`] the rest of
+//! them and then the messages.
+
+use super::args::Args;
+use super::help;
+use super::reply::Reply;
+use super::row::{FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
+use super::session::{Protocol, Session};
+use crate::keyspace::Work;
+use crate::pubsub::{Message, Subscriber, Topic, Until};
+use crate::{Bytes, Error, Result, sync};
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+const ASKING: Flags = PUBSUB.or(LOADING).or(STALE);
+const SUBSCRIBING: Flags = ASKING.or(NOSCRIPT);
+const PUBLISHING: Flags = ASKING.or(FAST);
+
+/// The group's rows.
+pub const ROWS: &[Row] = &[
+    Row::new("SUBSCRIBE channel [channel ...]", -2, SUBSCRIBING, Group::PubSub, Run::Session(subscribe))
+        .since(2, 0, 0)
+        .doc("Hears what is published to channels", "O(n) in channels"),
+    Row::new("UNSUBSCRIBE [channel ...]", -1, SUBSCRIBING, Group::PubSub, Run::Session(unsubscribe))
+        .since(2, 0, 0)
+        .doc("Hears these channels no more, or none", "O(n) in the channels and their subscribers"),
+    Row::new("PSUBSCRIBE pattern [pattern ...]", -2, SUBSCRIBING, Group::PubSub, Run::Session(psubscribe))
+        .since(2, 0, 0)
+        .doc(
+            "Hears what is published to channels that match patterns",
+            "O(n*m) for n patterns, m in the store",
+        ),
+    Row::new("PUNSUBSCRIBE [pattern ...]", -1, SUBSCRIBING, Group::PubSub, Run::Session(punsubscribe))
+        .since(2, 0, 0)
+        .doc("Takes these patterns back, or all", "O(n*m) for n patterns, m in the store"),
+    Row::new(
+        "SSUBSCRIBE shardchannel [shardchannel ...]",
+        -2,
+        SUBSCRIBING,
+        Group::PubSub,
+        Run::Session(ssubscribe),
+    )
+    .since(7, 0, 0)
+    .keys(&[KeySpec::from(1, &["not_key"])])
+    .doc("Hears what is published to shard channels", "O(n) in shard channels"),
+    Row::new("SUNSUBSCRIBE [shardchannel ...]", -1, SUBSCRIBING, Group::PubSub, Run::Session(sunsubscribe))
+        .since(7, 0, 0)
+        .keys(&[KeySpec::from(1, &["not_key"])])
+        .doc("Hears these shard channels no more, or none", "O(n) in the channels and their subscribers"),
+    Row::new("PUBLISH channel message", 3, PUBLISHING, Group::PubSub, Run::Work(publish))
+        .since(2, 0, 0)
+        .doc("Sends a message to a channel", "O(n+m) for n receivers, m patterns in the store"),
+    Row::new("SPUBLISH shardchannel message", 3, PUBLISHING, Group::PubSub, Run::Work(spublish))
+        .since(7, 0, 0)
+        .keys(&[KeySpec::at(1, &["not_key"])])
+        .doc("Sends a message to a shard channel", "O(n) in receivers"),
+    Row::new("PUBSUB", -2, Flags::NONE, Group::PubSub, Run::Container(ABOUT))
+        .since(2, 8, 0)
+        .doc("Tells who listens", "depends on the subcommand"),
+];
+
+const ABOUT: &[Row] = &[
+    Row::new("PUBSUB CHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(channels))
+        .named("PUBSUB|CHANNELS")
+        .since(2, 8, 0)
+        .doc("Lists the channels that somebody hears", "O(n) in channels"),
+    Row::new("PUBSUB NUMPAT", 2, ASKING, Group::PubSub, Run::Session(numpat))
+        .named("PUBSUB|NUMPAT")
+        .since(2, 8, 0)
+        .doc("Counts the patterns that somebody has subscribed to", "O(1)"),
+    Row::new("PUBSUB NUMSUB [channel ...]", -2, ASKING, Group::PubSub, Run::Session(numsub))
+        .named("PUBSUB|NUMSUB")
+        .since(2, 8, 0)
+        .doc("Counts the subscribers of channels, those by patterns aside", "O(n) in channels asked for"),
+    Row::new("PUBSUB SHARDCHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(shardchannels))
+        .named("PUBSUB|SHARDCHANNELS")
+        .since(7, 0, 0)
+        .doc("Lists the shard channels that somebody hears", "O(n) in shard channels"),
+    Row::new("PUBSUB SHARDNUMSUB [shardchannel ...]", -2, ASKING, Group::PubSub, Run::Session(shardnumsub))
+        .named("PUBSUB|SHARDNUMSUB")
+        .since(7, 0, 0)
+        .doc("Counts the subscribers of shard channels", "O(n) in channels asked for"),
+    help::row("PUBSUB HELP", "PUBSUB|HELP", Group::PubSub).since(6, 2, 0),
+];
+
+/// Commands that a session of RESP2 may use while it is subscribed: it could not tell other replies from messages.
+const WHILE_SUBSCRIBED: [&str; 9] = [
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "PSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "SSUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "PING",
+    "QUIT",
+    "RESET",
+];
+
+/// What a session that ever subscribed has.
+pub(super) struct Mail {
+    subscriber: Subscriber,
+    /// Confirmations of the last command beyond the first.
+    confirmations: VecDeque<Reply>,
+}
+
+// ---- the session's side
+
+impl Session {
+    /// What the session was sent beside the replies of its commands, if there is anything: the further confirmations of
+    /// a command that subscribed to several names, and then messages. Confirmations that are not taken before the next
+    /// command are lost.
+    ///
+    /// A session that does not read its messages ends its subscriptions when 8192 of them, or 32 MiB, are waiting:
+    /// then, once, this is [`Error::Disconnected`].
+    ///
+    /// ```
+    /// # let store = larder::Store::new();
+    /// let mut session = store.session();
+    /// let first = session.execute(["SUBSCRIBE", "a", "b"])?;
+    /// let second = session.next_push()?.unwrap();
+    /// assert_eq!(second.to_text(), "1) \"subscribe\"\n2) \"b\"\n3) (integer) 2");
+    /// store.publish("a", "hi")?;
+    /// assert_eq!(session.next_push()?.unwrap().to_text(), "1) \"message\"\n2) \"a\"\n3) \"hi\"");
+    /// assert_eq!(session.next_push()?, None);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn next_push(&mut self) -> Result<Option<Reply>> {
+        let Some(mail) = &mut self.mail else { return Ok(None) };
+        if let Some(confirmation) = mail.confirmations.pop_front() {
+            return Ok(Some(self.shape(confirmation)));
+        }
+        let message = mail.subscriber.inbox.try_take();
+        self.received(message)
+    }
+
+    /// As [`Session::next_push`], waiting this long for it on the store's clock.
+    pub fn wait_push(&mut self, wait: Duration) -> Result<Option<Reply>> {
+        sync::check_outside_body()?;
+        if let Some(push) = self.next_push()? {
+            return Ok(Some(push));
+        }
+        let Some(mail) = &self.mail else { return Ok(None) };
+        let keyspace = self.store.keyspace();
+        let (clock, alarm) = (&keyspace.clock, &keyspace.broker.alarm);
+        let message = mail.subscriber.inbox.take(Until::after(clock, wait), clock, alarm);
+        self.received(message)
+    }
+
+    /// As [`Session::next_push`], or the promise to wake the task when there is something. Pending for ever while the
+    /// session has never subscribed.
+    pub fn poll_push(&mut self, task: &mut Context<'_>) -> Poll<Result<Reply>> {
+        match self.next_push() {
+            Ok(Some(push)) => return Poll::Ready(Ok(push)),
+            Ok(None) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        let Some(mail) = &self.mail else { return Poll::Pending };
+        match mail.subscriber.inbox.poll(0, task) {
+            Poll::Ready(message) => {
+                let push = self.received(message.map(Some));
+                Poll::Ready(push.map(|push| push.unwrap_or(Reply::Null)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The reply for a message that was taken. A session whose inbox has ended has no subscriptions any more.
+    fn received(&mut self, message: Result<Option<Message>>) -> Result<Option<Reply>> {
+        match message {
+            Ok(message) => Ok(message.map(|message| self.shape(delivery(message)))),
+            Err(error) => {
+                self.mail = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Loses the confirmations that nobody took.
+    pub(super) fn begin_command(&mut self) {
+        if let Some(mail) = &mut self.mail {
+            mail.confirmations.clear();
+        }
+    }
+
+    /// How many names of each topic the session is subscribed to: channels, patterns, shard channels.
+    pub(super) fn subscriptions(&self) -> [usize; 3] {
+        let topics = [Topic::Channel, Topic::Pattern, Topic::Shard];
+        self.mail.as_ref().map_or([0; 3], |mail| topics.map(|topic| mail.subscriber.count(topic)))
+    }
+
+    /// Whether only a few commands are allowed.
+    pub(super) fn is_listening(&self) -> bool {
+        self.protocol == Protocol::Resp2 && self.subscriptions() != [0; 3]
+    }
+
+    /// Refuses what RESP2 has no place for while the session is subscribed.
+    pub(super) fn check_listening(&self, row: &Row) -> Result<()> {
+        if !self.is_listening() || WHILE_SUBSCRIBED.contains(&row.name) {
+            return Ok(());
+        }
+        Err(Error::owned(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
+             in this context",
+            row.name.to_ascii_lowercase()
+        )))
+    }
+
+    fn mail(&mut self) -> &mut Mail {
+        let broker = &self.store.keyspace().broker;
+        let fresh = || Mail { subscriber: Subscriber::new(broker), confirmations: VecDeque::new() };
+        self.mail.get_or_insert_with(|| Box::new(fresh()))
+    }
+}
+
+/// A message as a client sees it.
+fn delivery(message: Message) -> Reply {
+    let Message { channel, pattern, payload, sharded } = message;
+    let mut words = match &pattern {
+        Some(_) => vec![Reply::bulk("pmessage")],
+        None if sharded => vec![Reply::bulk("smessage")],
+        None => vec![Reply::bulk("message")],
+    };
+    words.extend(pattern.into_iter().chain([channel, payload]).map(Reply::Bulk));
+    Reply::Push(words)
+}
+
+fn confirmation(word: &str, name: Option<Bytes>, count: usize) -> Reply {
+    Reply::Push(vec![Reply::bulk(word), Reply::bulk_or_null(name), Reply::Integer(count as i64)])
+}
+
+/// How many subscriptions a confirmation counts: channels and patterns together, shard channels by themselves.
+fn counted(subscriber: &Subscriber, topic: Topic) -> usize {
+    match topic {
+        Topic::Shard => subscriber.count(Topic::Shard),
+        _ => subscriber.count(Topic::Channel) + subscriber.count(Topic::Pattern),
+    }
+}
+
+/// Answers the first confirmation and keeps the rest.
+fn confirm(session: &mut Session, mut confirmations: VecDeque<Reply>) -> Result<Reply> {
+    let first = confirmations.pop_front().unwrap_or(Reply::Null);
+    session.mail().confirmations.append(&mut confirmations);
+    Ok(first)
+}
+
+fn add(session: &mut Session, args: &Args<'_>, topic: Topic, word: &str) -> Result<Reply> {
+    let mail = session.mail();
+    let one = |name: &&[u8]| {
+        let name = Bytes::from(*name);
+        mail.subscriber.add(topic, &name);
+        confirmation(word, Some(name), counted(&mail.subscriber, topic))
+    };
+    let confirmations = args.rest(1).iter().map(one).collect();
+    confirm(session, confirmations)
+}
+
+fn remove(session: &mut Session, args: &Args<'_>, topic: Topic, word: &str) -> Result<Reply> {
+    let subscriber = &session.mail().subscriber;
+    let names: Vec<Bytes> = match args.rest(1) {
+        [] => subscriber.names(topic),
+        names => names.iter().map(|name| Bytes::from(*name)).collect(),
+    };
+    if names.is_empty() {
+        return Ok(confirmation(word, None, counted(subscriber, topic)));
+    }
+    let one = |name: Bytes| {
+        subscriber.remove(topic, &name);
+        confirmation(word, Some(name), counted(subscriber, topic))
+    };
+    let confirmations = names.into_iter().map(one).collect();
+    confirm(session, confirmations)
+}
+
+fn subscribe(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    add(session, args, Topic::Channel, "subscribe")
+}
+
+fn unsubscribe(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    remove(session, args, Topic::Channel, "unsubscribe")
+}
+
+fn psubscribe(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    add(session, args, Topic::Pattern, "psubscribe")
+}
+
+fn punsubscribe(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    remove(session, args, Topic::Pattern, "punsubscribe")
+}
+
+fn ssubscribe(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    add(session, args, Topic::Shard, "ssubscribe")
+}
+
+fn sunsubscribe(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    remove(session, args, Topic::Shard, "sunsubscribe")
+}
+
+// ---- publishing and asking
+
+fn publish(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
+    Ok(Reply::Integer(work.send(Topic::Channel, &args[1], &args[2]) as i64))
+}
+
+fn spublish(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
+    Ok(Reply::Integer(work.send(Topic::Shard, &args[1], &args[2]) as i64))
+}
+
+fn channels(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    names(session, args, Topic::Channel)
+}
+
+fn shardchannels(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    names(session, args, Topic::Shard)
+}
+
+fn names(session: &Session, args: &Args<'_>, topic: Topic) -> Result<Reply> {
+    let pattern = match args.rest(2) {
+        [] => None,
+        [pattern] => Some(*pattern),
+        _ => {
+            let word = String::from_utf8_lossy(&args[1]);
+            return Err(Error::owned(format!(
+                "ERR unknown subcommand or wrong number of arguments for '{word}'. Try PUBSUB HELP."
+            )));
+        }
+    };
+    Ok(Reply::bulks(session.store.keyspace().broker.channels(topic, pattern)))
+}
+
+fn numpat(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    Ok(Reply::Integer(session.store.keyspace().broker.count(Topic::Pattern) as i64))
+}
+
+fn numsub(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    Ok(subscribers(session, args, Topic::Channel))
+}
+
+fn shardnumsub(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    Ok(subscribers(session, args, Topic::Shard))
+}
+
+fn subscribers(session: &Session, args: &Args<'_>, topic: Topic) -> Reply {
+    let broker = &session.store.keyspace().broker;
+    let count = |name: &&[u8]| [Reply::bulk(name), Reply::Integer(broker.subscribers(topic, name) as i64)];
+    Reply::Array(args.rest(2).iter().flat_map(count).collect())
+}
