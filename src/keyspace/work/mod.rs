@@ -422,9 +422,7 @@ impl<'s> Work<'s> {
     /// no event.
     #[inline]
     pub fn touch(&mut self, key: &Key, event: &'static str) {
-        if self.keyspace.broker.notices.any() {
-            self.announce(key, event);
-        }
+        self.announce(key, event);
         let unwatched = self.shard(self.shard_of(key)).map_or(true, |shard| shard.watches.is_empty());
         if !unwatched {
             let db = self.db;
@@ -437,8 +435,10 @@ impl<'s> Work<'s> {
 
     /// Says by its keyspace event's name what happened to a key, where WATCH does not take it for a change.
     #[inline]
-    pub fn announce(&mut self, key: &Key, event: &'static str) {
-        let _ = (key, event);
+    pub fn announce(&self, key: &Key, event: &'static str) {
+        if self.keyspace.broker.notices.any() {
+            self.say_event(key, event);
+        }
     }
 
     fn flag_watchers(&self, db: usize, key: &Key) {

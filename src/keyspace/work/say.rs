@@ -23,12 +23,12 @@ impl Work<'_> {
     #[inline]
     pub(super) fn tell(&self, class: EventClass, key: &Key, event: &'static str) {
         if self.keyspace.broker.notices.wants(class) {
-            self.announce(key, event);
+            self.say_event(key, event);
         }
     }
 
     #[cold]
-    pub(super) fn announce(&self, key: &Key, event: &'static str) {
+    pub(super) fn say_event(&self, key: &Key, event: &'static str) {
         if event.is_empty() || !self.keyspace.broker.notices.wants(EventClass::of(event)) {
             return;
         }
