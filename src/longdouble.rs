@@ -54,6 +54,15 @@ impl LongDouble {
         self.size == Size::Infinite
     }
 
+    /// The nearest number that a double can hold, or nearly so.
+    pub(crate) fn to_f64(self) -> f64 {
+        let size = match self.size {
+            Size::Infinite => f64::INFINITY,
+            Size::Finite(mantissa, exponent) => mantissa as f64 * 2f64.powi(exponent as i32),
+        };
+        if self.negative { -size } else { size }
+    }
+
     /// The sum, rounded once; `None` for what is no number (infinities that cancel out).
     pub(crate) fn add(self, other: Self) -> Option<Self> {
         match (self.size, other.size) {

@@ -231,6 +231,11 @@ pub(crate) fn parse_weight(text: &[u8]) -> Option<f64> {
     read_loosely(text).and_then(|(value, in_range)| in_range.then_some(value))
 }
 
+/// A float as the end of a range of scores: as loosely, and one that does not fit is as near as can be.
+pub(crate) fn parse_edge(text: &[u8]) -> Option<f64> {
+    read_loosely(text).map(|(value, _)| value)
+}
+
 fn read_loosely(text: &[u8]) -> Option<(f64, bool)> {
     let text = until_nul(text);
     if text.is_empty() {
@@ -492,10 +497,13 @@ mod tests {
     fn weights_are_read_more_loosely() {
         for (text, value) in [("", 0.0), (" 1", 1.0), ("\t\u{b}1", 1.0), ("1\0x", 1.0)] {
             assert_eq!(parse_weight(text.as_bytes()), Some(value), "{text:?}");
+            assert_eq!(parse_edge(text.as_bytes()), Some(value), "{text:?}");
         }
         for text in ["1 ", "nan", "infin", " ", "1e", "x", "1e400", "1e-400"] {
             assert_eq!(parse_weight(text.as_bytes()), None, "{text:?}");
         }
+        assert_eq!(parse_edge(b"-1e400"), Some(f64::NEG_INFINITY));
+        assert_eq!((parse_edge(b"1 "), parse_edge(b"nan")), (None, None));
     }
 
     #[test]

@@ -99,6 +99,10 @@ const LOADS: &[Load] = &[
     },
     Load { what: "sets of 10, packed", count: 20_000, fill: |s, n| set(s, &key(n), 0..10) },
     Load { what: "sets of 300, tables", count: 400, fill: |s, n| set(s, &key(n), 0..300) },
+    Load { what: "sorted sets of 10, packed", count: 20_000, fill: |s, n| zset(s, &key(n), 0..10) },
+    Load { what: "sorted sets of 100, packed", count: 1_000, fill: |s, n| zset(s, &key(n), 0..100) },
+    Load { what: "sorted sets of 300, large", count: 400, fill: |s, n| zset(s, &key(n), 0..300) },
+    Load { what: "one sorted set of 200k", count: 200_000, fill: |s, n| zset(s, "k", n..n + 1) },
     Load { what: "one set of 200k", count: 200_000, fill: |s, n| set(s, "k", n..n + 1) },
     Load {
         what: "one set of 200k integers",
@@ -127,6 +131,11 @@ fn list(store: &Store, key: &str, elements: std::ops::Range<usize>) {
 
 fn set(store: &Store, key: &str, members: std::ops::Range<usize>) {
     store.sadd(key, members.map(|n| format!("member:{n}"))).unwrap();
+}
+
+fn zset(store: &Store, key: &str, members: std::ops::Range<usize>) {
+    let score = |n: usize| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64;
+    store.zadd(key, members.map(|n| (score(n), format!("member:{n}")))).unwrap();
 }
 
 fn quiet() -> Store {

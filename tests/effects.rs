@@ -48,6 +48,7 @@ impl Mode {
             ("set-max-intset-entries", "4"),
             ("set-max-listpack-entries", "6"),
             ("list-max-listpack-size", "3"),
+            ("zset-max-listpack-entries", "5"),
         ];
         for (name, value) in settings.into_iter().filter(|_| self.small) {
             embedded::configure(&store, name, value).unwrap();
@@ -62,7 +63,7 @@ fn data_rows(profile: Profile) -> Vec<Row> {
     let mut rows = rows((major, minor, 99)).unwrap();
     let others = ["SWAPDB", "FLUSHALL", "FLUSHDB", "SELECT"];
     rows.retain(|row| {
-        let holds = ["string", "bitmap", "hash", "list", "set", "generic"].contains(&row.group);
+        let holds = ["string", "bitmap", "hash", "list", "set", "sorted-set", "generic"].contains(&row.group);
         (holds || others.contains(&&*row.name)) && !row.name.ends_with("|HELP")
     });
     rows

@@ -1,7 +1,7 @@
 //! What people keep in such a store, each as a small program: read one to see how it is done, run it to see that it
 //! works. Everything goes through the typed face; time is a clock moved by hand wherever time matters.
 
-use larder::{Bytes, Clock, Error, GetExOptions, Result, SetOptions, Store, Ttl};
+use larder::{Bytes, Clock, Error, GetExOptions, Result, SetOptions, Store, Ttl, ZAddOptions, ZRange};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -385,5 +385,182 @@ fn work_queue_on_a_list() -> Result<()> {
     done.dedup();
     assert_eq!(done.len(), JOBS, "no job was done twice");
     assert_eq!(store.keys("*")?, ["done"]);
+    Ok(())
+}
+
+/// A leaderboard: a player keeps the best score, and sees the top, the own place, and who stands just above and below.
+#[test]
+fn leaderboard_with_ranks_and_neighbours() -> Result<()> {
+    fn played(board: &Store, player: &str, score: f64) -> Result<bool> {
+        let best = ZAddOptions::new().gt().ch();
+        Ok(board.zadd_with("board", [(score, player)], best)? == 1)
+    }
+
+    /// Up to `around` players on either side of a player, with their places from 1 on.
+    fn neighbours(board: &Store, player: &str, around: u64) -> Result<Vec<(u64, Bytes, f64)>> {
+        let Some(rank) = board.zrevrank("board", player)? else { return Ok(Vec::new()) };
+        let first = rank.saturating_sub(around);
+        let range = ZRange::rank(first as i64..=(rank + around) as i64).rev();
+        let found = board.zrange_withscores("board", range)?;
+        Ok((first + 1..).zip(found).map(|(place, (player, score))| (place, player, score)).collect())
+    }
+
+    let board = Store::new();
+    for n in 1..=1000 {
+        assert!(played(&board, &format!("player:{n}"), f64::from(n * 10))?);
+    }
+    assert!(played(&board, "player:500", 9_995.0)?);
+    assert!(!played(&board, "player:500", 3.0)?, "a worse game changes nothing");
+    assert_eq!(board.zscore("board", "player:500")?, Some(9_995.0));
+
+    let top = board.zrange("board", ZRange::rank(0..3).rev())?;
+    assert_eq!(top, ["player:1000", "player:500", "player:999"]);
+    let around = neighbours(&board, "player:500", 1)?;
+    assert_eq!(
+        around,
+        [
+            (1, "player:1000".into(), 10_000.0),
+            (2, "player:500".into(), 9_995.0),
+            (3, "player:999".into(), 9_990.0)
+        ]
+    );
+    let last = neighbours(&board, "player:1", 2)?;
+    assert_eq!(last.iter().map(|(place, ..)| *place).collect::<Vec<_>>(), [998, 999, 1000]);
+    assert!(neighbours(&board, "nobody", 2)?.is_empty());
+
+    assert_eq!(board.zcount("board", 9_900.0..)?, 12);
+    // Equal scores stand in the order of the names.
+    board.zadd("board", [(9_995.0, "another")])?;
+    assert_eq!(board.zrevrank("board", "player:500")?, Some(1));
+    assert_eq!(board.zrevrank("board", "another")?, Some(2));
+    Ok(())
+}
+
+/// A limiter that looks back over a sliding window: a user's requests stand by their time, what is older than the window
+/// goes, and what is left is counted. All of it happens at once, and an idle user's key goes by itself.
+#[test]
+fn sliding_window_limiter() -> Result<()> {
+    const WINDOW: Duration = Duration::from_secs(10);
+    const ALLOWED: u64 = 3;
+
+    struct Limiter {
+        clock: Clock,
+        store: Store,
+    }
+
+    impl Limiter {
+        /// Whether the request may go on; `Err` would tell how long to wait.
+        fn request(&self, user: &str, id: u32) -> Result<std::result::Result<(), Duration>> {
+            let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+            let key = format!("requests:{user}");
+            self.store.transaction([&key], |tx| {
+                tx.zremrange(&key, ZRange::score(..=(now - WINDOW).as_secs_f64()))?;
+                if tx.zcard(&key)? >= ALLOWED {
+                    let oldest = tx.zrange_withscores(&key, ZRange::rank(..1))?;
+                    let free = oldest.first().map_or(0.0, |(_, at)| at + WINDOW.as_secs_f64());
+                    return Ok(Err(Duration::from_secs_f64(free - now.as_secs_f64())));
+                }
+                tx.zadd(&key, [(now.as_secs_f64(), id.to_string())])?;
+                tx.expire(&key, WINDOW)?;
+                Ok(Ok(()))
+            })
+        }
+    }
+
+    let (clock, store) = on_a_clock();
+    let limiter = Limiter { clock: clock.clone(), store: store.clone() };
+    for id in 0..3 {
+        assert_eq!(limiter.request("ada", id)?, Ok(()));
+        clock.advance(2 * SECOND);
+    }
+    // Six seconds after the first: it leaves the window in four.
+    let wait = limiter.request("ada", 3)?.expect_err("a fourth request");
+    assert!((wait.as_secs_f64() - 4.0).abs() < 0.001, "{wait:?}");
+    assert_eq!(limiter.request("bob", 0)?, Ok(()), "users do not get in each other's way");
+
+    clock.advance(wait);
+    assert_eq!(limiter.request("ada", 4)?, Ok(()));
+    assert!(limiter.request("ada", 5)?.is_err(), "one left the window, and one came");
+    assert_eq!(store.zrange("requests:ada", ZRange::rank(..))?, ["1", "2", "4"]);
+
+    clock.advance(WINDOW);
+    assert_eq!(store.exists(["requests:ada", "requests:bob"])?, 0);
+    Ok(())
+}
+
+/// A queue of jobs that are due later: they stand by their time; a worker takes what is due and no other worker gets it;
+/// a job that fails is put back for later.
+#[test]
+fn delayed_job_queue() -> Result<()> {
+    struct Jobs {
+        clock: Clock,
+        store: Store,
+    }
+
+    impl Jobs {
+        fn now(&self) -> f64 {
+            self.clock.now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64()
+        }
+
+        fn later(&self, job: &str, after: Duration) -> Result<()> {
+            // A job that is there already is moved.
+            self.store.zadd("jobs", [(self.now() + after.as_secs_f64(), job)]).map(drop)
+        }
+
+        /// Up to `most` jobs that are due, the longest due first, which are then the caller's.
+        fn due(&self, most: usize) -> Result<Vec<Bytes>> {
+            let due = ZRange::score(..=self.now()).limit(0, most);
+            self.store.transaction(["jobs"], |tx| {
+                let jobs = tx.zrange("jobs", due)?;
+                tx.zrem("jobs", &jobs)?;
+                Ok(jobs)
+            })
+        }
+
+        /// When the next job is due: what a worker sleeps until.
+        fn next(&self) -> Result<Option<Duration>> {
+            let first = self.store.zrange_withscores("jobs", ZRange::rank(..1))?;
+            Ok(first.first().map(|(_, at)| Duration::from_secs_f64((at - self.now()).max(0.0))))
+        }
+    }
+
+    let (clock, store) = on_a_clock();
+    let jobs = Jobs { clock: clock.clone(), store: store.clone() };
+    jobs.later("mail", 5 * MINUTE)?;
+    jobs.later("report", MINUTE)?;
+    jobs.later("clean up", HOUR)?;
+    assert!(jobs.due(10)?.is_empty());
+    assert!(jobs.next()?.is_some_and(|wait| wait.abs_diff(MINUTE) < Duration::from_millis(1)));
+
+    clock.advance(MINUTE);
+    assert_eq!(jobs.due(10)?, ["report"]);
+    assert!(jobs.due(10)?.is_empty(), "it has been taken");
+    // It failed: once more in two minutes.
+    jobs.later("report", 2 * MINUTE)?;
+    clock.advance(10 * MINUTE);
+    assert_eq!(jobs.due(1)?, ["report"]);
+    assert_eq!(jobs.due(1)?, ["mail"]);
+
+    // Eight workers at once: each job is one worker's.
+    for n in 0..400 {
+        jobs.later(&format!("job:{n}"), SECOND)?;
+    }
+    clock.advance(SECOND);
+    let jobs = &jobs;
+    let taken: Vec<Bytes> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut taken = Vec::new();
+            loop {
+                match jobs.due(7).expect("the queue holds sorted sets alone") {
+                    due if due.is_empty() => return taken,
+                    due => taken.extend(due),
+                }
+            }
+        };
+        let workers: Vec<_> = (0..8).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("no worker panics")).collect()
+    });
+    assert_eq!((taken.len(), taken.iter().collect::<BTreeSet<_>>().len()), (400, 400));
+    assert_eq!(store.zrange("jobs", ZRange::rank(..))?, ["clean up"]);
     Ok(())
 }

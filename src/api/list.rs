@@ -580,7 +580,7 @@ impl<S: Scope> Iterator for ListWalk<'_, S> {
 
 /// A range of indices as Redis has it: both ends included, negative ones from the end.
 #[inline]
-fn ends(range: &impl RangeBounds<i64>) -> (i64, i64) {
+pub(super) fn ends(range: &impl RangeBounds<i64>) -> (i64, i64) {
     let start = match range.start_bound() {
         Bound::Included(start) => *start,
         // After the last element there is nothing.

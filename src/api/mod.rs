@@ -21,6 +21,8 @@ mod string;
 mod transaction;
 #[cfg(feature = "typed")]
 mod typed;
+mod zset;
+mod zset_algebra;
 
 pub use bitmap::{Bit, BitField};
 pub use builder::Builder;
@@ -41,3 +43,5 @@ pub use typed::Json;
 pub use typed::MessagePack;
 #[cfg(feature = "typed")]
 pub use typed::{Bincode, Codec, Typed};
+pub use zset::{ZAddOptions, ZEnd, ZRange, ZSetScan};
+pub use zset_algebra::{Aggregate, ZMix};

@@ -2,9 +2,12 @@
 
 use super::row::Row;
 use crate::keyspace::{Key, Work};
+use crate::limits::Profile;
+use crate::longdouble::LongDouble;
 use crate::num;
 use crate::{Error, Result};
 use std::ops::Index;
+use std::time::Duration;
 
 /// The words of one command, its name included.
 pub struct Args<'a> {
@@ -58,6 +61,46 @@ impl<'a> Args<'a> {
     /// The floating point number at word `at`; Redis's usual error if it is none.
     pub fn float(&self, at: usize) -> Result<f64> {
         num::parse_f64(self.words[at]).ok_or(Error::NotAFloat)
+    }
+
+    /// What LMPOP and its kin ask for from word `at` on: how many keys, the keys, which end, how many elements. Answers
+    /// the keys, the end as `end` reads it, and the count.
+    pub fn multi_pop<E>(
+        &self,
+        at: usize,
+        end: impl Fn(&mut Options<'a>) -> Result<E>,
+    ) -> Result<(&'a [&'a [u8]], E, usize)> {
+        let refusal = || Error::text("ERR numkeys should be greater than 0");
+        let numkeys = num::parse_i64(&self[at]).filter(|n| *n > 0).ok_or_else(refusal)?;
+        let last = usize::try_from(numkeys).ok().and_then(|n| n.checked_add(at + 1)).ok_or(Error::Syntax)?;
+        let names = self.words.get(at + 1..last).ok_or(Error::Syntax)?;
+        let mut options = self.options(last);
+        let end = end(&mut options)?;
+        let mut count = 1;
+        if options.take_with("COUNT", 1) {
+            let refusal = || Error::text("ERR count should be greater than 0");
+            let given = num::parse_i64(options.word()?).filter(|n| *n > 0).ok_or_else(refusal)?;
+            count = usize::try_from(given).unwrap_or(usize::MAX);
+        }
+        options.end()?;
+        Ok((names, end, count))
+    }
+
+    /// The timeout at word `at`, in seconds; zero waits for ever.
+    pub fn timeout(&self, work: &Work<'_>, at: usize) -> Result<Duration> {
+        let negative = Error::text("ERR timeout is negative");
+        let seconds = LongDouble::parse(self.words[at]).map(LongDouble::to_f64);
+        let millis =
+            (seconds.ok_or(Error::text("ERR timeout is not a float or out of range"))? * 1000.0).ceil();
+        if millis < 0.0 {
+            return Err(negative);
+        }
+        if millis < i64::MAX as f64 {
+            return Ok(Duration::from_millis(millis as u64));
+        }
+        // What was too long for 7.0 wrapped around.
+        let newer = work.rules().profile >= Profile::V7_2;
+        Err(if newer { Error::text("ERR timeout is out of range") } else { negative })
     }
 
     /// Whether word `at` is this keyword, in any case.

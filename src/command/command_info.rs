@@ -130,7 +130,7 @@ fn describe(session: &Session, row: &'static Row) -> Reply {
     };
     Reply::Array(vec![
         Reply::bulk(lower(row.name)),
-        Reply::Integer(row.arity.into()),
+        Reply::Integer(row.arity_of(session.store.keyspace().rules.profile).into()),
         statuses(row.flags.names()),
         Reply::Integer(first.into()),
         Reply::Integer(last.into()),
@@ -177,6 +177,7 @@ fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
         Group::Hash => Some("@hash"),
         Group::List => Some("@list"),
         Group::Set => Some("@set"),
+        Group::SortedSet => Some("@sortedset"),
         Group::Transactions => Some("@transaction"),
         Group::Connection => Some("@connection"),
         Group::Generic | Group::Server => None,
@@ -315,7 +316,7 @@ fn keys_of<'a>(session: &Session, words: &[&'a [u8]]) -> Result<Vec<(&'a [u8], V
     if row.keys.is_empty() && row.find_keys.is_none() {
         return Err(Error::text("ERR The command has no key arguments"));
     }
-    if !row.takes(words.len()) {
+    if !row.takes(words.len(), session.store.keyspace().rules.profile) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
     let mut found: Vec<(usize, &KeySpec)> = Vec::new();

@@ -212,19 +212,7 @@ fn pop(work: &mut Work<'_>, args: &Args<'_>, side: Side) -> Result<Reply> {
 }
 
 fn lmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let refusal = || Error::text("ERR numkeys should be greater than 0");
-    let numkeys = num::parse_i64(&args[1]).filter(|n| *n > 0).ok_or_else(refusal)?;
-    let end = usize::try_from(numkeys).ok().and_then(|n| n.checked_add(2)).ok_or(Error::Syntax)?;
-    let names = args.words.get(2..end).ok_or(Error::Syntax)?;
-    let mut options = args.options(end);
-    let side = side(&mut options)?;
-    let mut count = 1;
-    if options.take_with("COUNT", 1) {
-        let refusal = || Error::text("ERR count should be greater than 0");
-        let given = num::parse_i64(options.word()?).filter(|n| *n > 0).ok_or_else(refusal)?;
-        count = usize::try_from(given).unwrap_or(usize::MAX);
-    }
-    options.end()?;
+    let (names, side, count) = args.multi_pop(1, side)?;
     let keys = args.keys(work, names);
     let popped = ops::multi_pop(work, &keys, side, count)?;
     Ok(popped.map_or(Reply::NullArray, |(at, elements)| from_key(&keys[at], elements)))

@@ -26,6 +26,8 @@ mod set;
 mod sort;
 mod string;
 mod transactions;
+mod zset;
+mod zset_algebra;
 
 pub use print::Form;
 pub use reply::Reply;
@@ -43,6 +45,8 @@ const GROUPS: &[&[Row]] = &[
     hash_ttl::ROWS,
     list::ROWS,
     set::ROWS,
+    zset::ROWS,
+    zset_algebra::ROWS,
     generic::ROWS,
     expire::ROWS,
     keyspace::ROWS,

@@ -6,6 +6,7 @@ use super::reply::Reply;
 use super::session::Session;
 use crate::Result;
 use crate::keyspace::Work;
+use crate::limits::Profile;
 
 /// What a command does, as COMMAND INFO names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +71,7 @@ pub enum Group {
     Hash,
     List,
     Set,
+    SortedSet,
     Generic,
     Transactions,
     Connection,
@@ -85,6 +87,7 @@ impl Group {
             Group::Hash => "hash",
             Group::List => "list",
             Group::Set => "set",
+            Group::SortedSet => "sorted-set",
             Group::Generic => "generic",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
@@ -227,6 +230,8 @@ pub struct Row {
     pub name: &'static str,
     /// How many words at least (negative) or exactly, the name's included.
     pub arity: i32,
+    /// The number of words of profiles below a version, where it was another.
+    pub old_arity: Option<((u8, u8), i32)>,
     /// What it does.
     pub flags: Flags,
     /// Where its keys are.
@@ -263,6 +268,7 @@ impl Row {
         Row {
             name: name_of(syntax),
             arity,
+            old_arity: None,
             flags,
             keys: &[],
             find_keys: None,
@@ -324,6 +330,20 @@ impl Row {
         self
     }
 
+    /// It had another arity before this version.
+    pub const fn arity_before(mut self, version: (u8, u8), arity: i32) -> Row {
+        self.old_arity = Some((version, arity));
+        self
+    }
+
+    /// Its arity under a profile.
+    pub fn arity_of(&self, profile: Profile) -> i32 {
+        match self.old_arity {
+            Some((version, arity)) if !profile.has(version) => arity,
+            _ => self.arity,
+        }
+    }
+
     /// What it does and costs.
     pub const fn doc(mut self, summary: &'static str, complexity: &'static str) -> Row {
         self.summary = summary;
@@ -359,11 +379,12 @@ impl Row {
         self.flags.has(WRITE)
     }
 
-    /// Whether these words are as many as it takes.
-    pub fn takes(&self, words: usize) -> bool {
-        match usize::try_from(self.arity) {
+    /// Whether these words are as many as it takes under a profile.
+    pub fn takes(&self, words: usize, profile: Profile) -> bool {
+        let arity = self.arity_of(profile);
+        match usize::try_from(arity) {
             Ok(exact) => words == exact,
-            Err(_) => words >= self.arity.unsigned_abs() as usize,
+            Err(_) => words >= arity.unsigned_abs() as usize,
         }
     }
 

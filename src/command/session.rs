@@ -5,6 +5,7 @@ use super::row::{Hold, Row, Run};
 use super::{Reply, find, find_sub};
 use crate::keyspace::watch::Flag;
 use crate::keyspace::{Access, Key, Lock, Work};
+use crate::limits::Profile;
 use crate::sync;
 use crate::{Bytes, Error, Result, Store};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -130,7 +131,8 @@ impl Session {
         let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
         let row = find(name).ok_or_else(|| unknown_command(words))?;
         let sub = words.get(1).and_then(|word| find_sub(row, word));
-        self.run(check_arity(sub.unwrap_or(row), words)?, words)
+        let profile = self.store.keyspace().rules.profile;
+        self.run(check_arity(sub.unwrap_or(row), words, profile)?, words)
     }
 
     fn shape(&self, reply: Reply) -> Reply {
@@ -146,13 +148,13 @@ impl Session {
         let profile = self.store.keyspace().rules.profile;
         let known = |row: &&Row| profile.has((row.since.0, row.since.1));
         let row = find(name).filter(known).ok_or_else(|| unknown_command(words))?;
-        let Run::Container(_) = row.run else { return check_arity(row, words) };
+        let Run::Container(_) = row.run else { return check_arity(row, words, profile) };
         if words.len() < 2 {
-            check_arity(row, words)?;
+            check_arity(row, words, profile)?;
             return row.subcommands().first().ok_or_else(|| unknown_command(words));
         }
         let sub = find_sub(row, words[1]).filter(known);
-        check_arity(sub.ok_or_else(|| unknown_subcommand(row, words[1]))?, words)
+        check_arity(sub.ok_or_else(|| unknown_subcommand(row, words[1]))?, words, profile)
     }
 
     fn enqueue(&mut self, row: &'static Row, words: &[&[u8]]) -> Reply {
@@ -339,8 +341,8 @@ fn queued_keys<'w>(
     Some(keys)
 }
 
-fn check_arity(row: &'static Row, words: &[&[u8]]) -> Result<&'static Row> {
-    if row.takes(words.len()) { Ok(row) } else { Err(Error::Arity(row.name.to_ascii_lowercase())) }
+fn check_arity(row: &'static Row, words: &[&[u8]], profile: Profile) -> Result<&'static Row> {
+    if row.takes(words.len(), profile) { Ok(row) } else { Err(Error::Arity(row.name.to_ascii_lowercase())) }
 }
 
 /// Text of a word in an error: at most 128 bytes of it, line ends as spaces.

@@ -173,7 +173,7 @@ fn sscan(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     Ok(Reply::Array(vec![Reply::bulk(num::Digits::unsigned(next)), Reply::Array(members)]))
 }
 
-fn page<'a>(args: &Args<'a>) -> Result<Page<'a>> {
+pub(super) fn page<'a>(args: &Args<'a>) -> Result<Page<'a>> {
     let mut page = Page { pattern: None, count: 10 };
     let mut options = args.options(3);
     while !options.is_done() {

@@ -3,9 +3,8 @@
 use crate::keyspace::{Key, Work};
 use crate::num::Digits;
 use crate::value::list::{ListRef, Side};
-use crate::value::{Edit, Kind, List};
+use crate::value::{Edit, Kind, List, span};
 use crate::{Bytes, Error, Result};
-use std::ops::Range;
 
 /// Whether a push makes the list where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,15 +74,6 @@ pub fn len(work: &Work<'_>, key: &Key<'_>) -> Result<u64> {
 #[inline]
 pub fn list<'w>(work: &'w Work<'_>, key: &Key<'_>) -> Result<Option<ListRef<'w>>> {
     work.collection::<List>(key)
-}
-
-/// The indices from `start` to `stop`, both included and negative from the end, that a list of `len` has.
-#[inline]
-pub fn span(start: i64, stop: i64, len: usize) -> Range<usize> {
-    let len = len as i64;
-    let from_front = |index: i64| if index < 0 { index.saturating_add(len) } else { index };
-    let (start, stop) = (from_front(start).max(0), from_front(stop).min(len - 1));
-    if start > stop { 0..0 } else { start as usize..stop as usize + 1 }
 }
 
 /// The place of `index`, negative from the end, in a list of `len`.

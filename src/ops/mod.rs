@@ -12,3 +12,5 @@ pub mod server;
 pub mod set;
 pub mod sort;
 pub mod string;
+pub mod zset;
+pub mod zset_algebra;

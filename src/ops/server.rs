@@ -6,7 +6,7 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::{Key, Work};
 use crate::value::hash::HashRef;
 use crate::value::set::Member;
-use crate::value::{Hash, Kind, List, Set, View};
+use crate::value::{Hash, Kind, List, Set, View, ZSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -104,6 +104,11 @@ fn add_value(work: &Work<'_>, view: View<'_>, digest: &mut Digest) {
         Kind::List => {
             if let Ok(list) = view.collection::<List>() {
                 digest.list(list.iter());
+            }
+        }
+        Kind::ZSet => {
+            if let Ok(set) = view.collection::<ZSet>() {
+                digest.zset(set.iter());
             }
         }
     }

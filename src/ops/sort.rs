@@ -1,9 +1,10 @@
-//! What SORT means: elements of a list or a set, ordered by themselves or by values that patterns find, and what is
+//! What SORT means: elements of a list or a set of either kind, ordered by themselves or by values that patterns find, and what is
 //! shown for each.
 
 use crate::keyspace::{Expiry, Key, Work};
 use crate::num;
-use crate::value::{Hash, Kind, List, Set, StrRef, View};
+use crate::value::zset::{Query as Places, Span, Way};
+use crate::value::{Hash, Kind, List, Set, StrRef, View, ZSet};
 use crate::{Bytes, Error, Result};
 use std::cmp::Ordering;
 
@@ -67,9 +68,12 @@ pub fn sort_store(work: &mut Work<'_>, key: &Key<'_>, query: &Query<'_>, to: &Ke
 fn sorted(work: &Work<'_>, key: &Key<'_>, query: &Query<'_>, storing: bool) -> Result<Vec<Bytes>> {
     let Some(view) = work.view(key)? else { return Ok(Vec::new()) };
     let kind = view.kind();
+    let unsorted = query.by.is_some_and(|pattern| !leads_anywhere(pattern));
+    if unsorted && kind == Kind::ZSet {
+        return ranked(view, query);
+    }
     let mut elements = elements(view)?;
     let range = limits(query.limit, elements.len());
-    let unsorted = query.by.is_some_and(|pattern| !leads_anywhere(pattern));
     if !unsorted {
         elements = ordered(work, elements, query, range.end)?;
     } else if storing && kind == Kind::Set {
@@ -83,10 +87,23 @@ fn sorted(work: &Work<'_>, key: &Key<'_>, query: &Query<'_>, storing: bool) -> R
     Ok(elements.split_off(range.start.min(elements.len())))
 }
 
+/// The elements asked for of a sorted set, in its own order.
+fn ranked(view: View<'_>, query: &Query<'_>) -> Result<Vec<Bytes>> {
+    let set = view.collection::<ZSet>()?;
+    let range = limits(query.limit, set.len());
+    let way = if query.descending { Way::Down } else { Way::Up };
+    let limit = Some((range.start as i64, range.len() as i64));
+    let ranks = set.select(&Places { span: Span::Rank(0, -1), way, limit });
+    let mut elements = Vec::with_capacity(ranks.len());
+    set.each(ranks, way, |member, _| elements.push(Bytes::from(member)));
+    Ok(elements)
+}
+
 fn elements(view: View<'_>) -> Result<Vec<Bytes>> {
     match view.kind() {
         Kind::List => Ok(view.collection::<List>()?.iter().map(Bytes::from).collect()),
         Kind::Set => Ok(view.collection::<Set>()?.iter().map(|member| member.to_bytes()).collect()),
+        Kind::ZSet => Ok(view.collection::<ZSet>()?.iter().map(|(member, _)| Bytes::from(member)).collect()),
         _ => Err(Error::WrongType),
     }
 }

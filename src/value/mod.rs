@@ -7,6 +7,7 @@
 
 use crate::limits::Rules;
 use crate::{Error, Result};
+use std::ops::Range;
 use std::sync::Arc;
 
 pub mod bitmap;
@@ -15,11 +16,13 @@ pub mod lcs;
 pub mod list;
 pub mod set;
 pub mod string;
+pub mod zset;
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
 pub use string::StrRef;
+pub use zset::ZSet;
 
 /// The types a key can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,11 +36,13 @@ pub enum Kind {
     Set,
     /// Hashes.
     Hash,
+    /// Sorted sets.
+    ZSet,
 }
 
 impl Kind {
     /// All types.
-    pub const ALL: [Kind; 4] = [Kind::String, Kind::List, Kind::Set, Kind::Hash];
+    pub const ALL: [Kind; 5] = [Kind::String, Kind::List, Kind::Set, Kind::Hash, Kind::ZSet];
 
     /// The type with this name, in any case.
     pub fn named(name: &[u8]) -> Option<Kind> {
@@ -51,6 +56,7 @@ impl Kind {
             Kind::List => "list",
             Kind::Set => "set",
             Kind::Hash => "hash",
+            Kind::ZSet => "zset",
         }
     }
 }
@@ -74,6 +80,7 @@ pub enum Form {
     PackedSet = 8,
     IntSet = 9,
     PackedList = 10,
+    PackedZSet = 11,
 }
 
 impl Form {
@@ -89,8 +96,8 @@ impl Form {
         Form::PackedSet,
         Form::IntSet,
         Form::PackedList,
+        Form::PackedZSet,
         // Numbers no entry carries.
-        Form::Int8,
         Form::Int8,
         Form::Int8,
         Form::Int8,
@@ -110,6 +117,7 @@ impl Form {
             Form::PackedHash => Kind::Hash,
             Form::PackedSet | Form::IntSet => Kind::Set,
             Form::PackedList => Kind::List,
+            Form::PackedZSet => Kind::ZSet,
             Form::Boxed => return None,
         })
     }
@@ -123,6 +131,7 @@ pub enum Value {
     Hash(Hash),
     List(List),
     Set(Set),
+    ZSet(ZSet),
 }
 
 impl Value {
@@ -133,6 +142,7 @@ impl Value {
             Value::Hash(_) => Kind::Hash,
             Value::List(_) => Kind::List,
             Value::Set(_) => Kind::Set,
+            Value::ZSet(_) => Kind::ZSet,
         }
     }
 
@@ -143,6 +153,7 @@ impl Value {
             Value::Hash(hash) => hash.mem(),
             Value::List(list) => list.mem(),
             Value::Set(set) => set.mem(),
+            Value::ZSet(set) => set.mem(),
         }
     }
 
@@ -153,6 +164,7 @@ impl Value {
             Value::Hash(hash) => hash.recount(),
             Value::List(list) => list.recount(),
             Value::Set(set) => set.recount(),
+            Value::ZSet(set) => set.recount(),
         }
     }
 
@@ -175,8 +187,18 @@ impl Value {
             Value::Hash(hash) => hash.weight(),
             Value::List(list) => list.weight(),
             Value::Set(set) => set.weight(),
+            Value::ZSet(set) => set.weight(),
         }
     }
+}
+
+/// The indices from `start` to `stop`, both included and negative from the end, that a sequence of `len` has.
+#[inline]
+pub fn span(start: i64, stop: i64, len: usize) -> Range<usize> {
+    let len = len as i64;
+    let from_front = |index: i64| if index < 0 { index.saturating_add(len) } else { index };
+    let (start, stop) = (from_front(start).max(0), from_front(stop).min(len - 1));
+    if start > stop { 0..0 } else { start as usize..stop as usize + 1 }
 }
 
 /// What a collection type gives the keyspace so that `Work::view` and `Work::edit` serve them all.
@@ -275,6 +297,7 @@ impl<'a> View<'a> {
             Kind::Hash => self.collection::<Hash>().map_or("", |hash| hash.encoding()),
             Kind::List => self.collection::<List>().map_or("", |list| list.encoding(rules.profile)),
             Kind::Set => self.collection::<Set>().map_or("", |set| set.encoding(rules.profile)),
+            Kind::ZSet => self.collection::<ZSet>().map_or("", |set| set.encoding()),
         }
     }
 

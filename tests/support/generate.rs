@@ -150,6 +150,8 @@ impl Maker<'_> {
             Kind::Key => self.key(),
             Kind::Integer => self.integer(name),
             Kind::UnixTime => self.deadline(name.contains("milli")),
+            Kind::Double if matches!(name, "min" | "max") => self.score_end(),
+            Kind::Double if name == "score" && self.rng.chance(75) => self.score(),
             Kind::Double => self.double(),
             Kind::Pattern => self.rng.pick(&PATTERNS).as_bytes().to_vec(),
             _ => self.string(name, times),
@@ -232,8 +234,42 @@ impl Maker<'_> {
         self.rng.pick(&DOUBLES).as_bytes().to_vec()
     }
 
+    /// The end of a range: of places after ZRANGE and ZRANGESTORE mostly, else of scores.
+    fn score_end(&mut self) -> Vec<u8> {
+        let first = self.words.first().is_some_and(|word| {
+            word.eq_ignore_ascii_case(b"ZRANGE") || word.eq_ignore_ascii_case(b"ZRANGESTORE")
+        });
+        match self.rng.below(12) {
+            0 if first => self.lex_end(),
+            0..=6 if first => self.integer("count"),
+            0 => b"-inf".to_vec(),
+            1 => b"+inf".to_vec(),
+            2 => self.double(),
+            3..=5 => [b"(".to_vec(), self.score()].concat(),
+            _ => self.score(),
+        }
+    }
+
+    /// A score near others.
+    fn score(&mut self) -> Vec<u8> {
+        let score = self.rng.below(9) as f64 / 2.0 - 1.0;
+        score.to_string().into_bytes()
+    }
+
+    fn lex_end(&mut self) -> Vec<u8> {
+        let mark = match self.rng.below(14) {
+            0..=1 => return b"-".to_vec(),
+            2..=3 => return b"+".to_vec(),
+            4 => return self.string("member", 1),
+            5..=8 => "(",
+            _ => "[",
+        };
+        [mark.as_bytes().to_vec(), self.string("member", 1)].concat()
+    }
+
     fn string(&mut self, name: &str, times: usize) -> Vec<u8> {
         match name {
+            "min" | "max" => self.lex_end(),
             "encoding" => self.rng.pick(&ENCODINGS).as_bytes().to_vec(),
             "type" => self
                 .rng

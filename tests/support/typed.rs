@@ -6,11 +6,12 @@ use super::case::Section;
 use super::door::Door;
 use super::embedded::Embedded;
 use larder::{
-    Bit, BitOp, BitUnit, Bytes, CopyOptions, Deadline, ExpireOptions, FieldExpire, FieldPersist,
-    GetExOptions, HGetExOptions, HSetExOptions, LPosOptions, Occurrences, Reply, Result, Scope, SetOptions,
-    Side, Store, Ttl,
+    Aggregate, Bit, BitOp, BitUnit, Bytes, CopyOptions, Deadline, ExpireOptions, FieldExpire, FieldPersist,
+    FloatStyle, GetExOptions, HGetExOptions, HSetExOptions, LPosOptions, Occurrences, Reply, Result, Scope,
+    SetOptions, Side, Store, Ttl, ZAddOptions, ZEnd, ZMix, ZRange,
 };
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 type Answer = Option<Result<Reply>>;
@@ -19,8 +20,23 @@ type Answer = Option<Result<Reply>>;
 pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
     let name = String::from_utf8(args.first()?.to_ascii_uppercase()).ok()?;
     let words: Vec<&[u8]> = args[1..].iter().map(Vec::as_slice).collect();
-    let groups =
-        [strings, string_options, bitmaps, hashes, fields, lists, list_ends, sets, set_algebra, keys, times];
+    let groups = [
+        strings,
+        string_options,
+        bitmaps,
+        hashes,
+        fields,
+        lists,
+        list_ends,
+        sets,
+        set_algebra,
+        zsets,
+        zset_ends,
+        zset_ranges,
+        zset_algebra,
+        keys,
+        times,
+    ];
     groups.into_iter().find_map(|group| group(store, &name, &words))
 }
 
@@ -462,6 +478,285 @@ fn set_algebra<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answe
     }
 }
 
+// ---- sorted sets
+
+/// A score in plain digits, or an infinity; the text knows more spellings, and their errors.
+fn score(word: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(word).ok()?;
+    match text {
+        "inf" | "+inf" => return Some(f64::INFINITY),
+        "-inf" => return Some(f64::NEG_INFINITY),
+        _ => {}
+    }
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = digits.starts_with(|c: char| c.is_ascii_digit()) && digits.len() < 20;
+    let only = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (plain && only).then(|| text.parse().ok())?
+}
+
+fn scores<'a>(words: &[&'a [u8]]) -> Option<Vec<(f64, &'a [u8])>> {
+    pairs(words)?.into_iter().map(|(score_word, member)| Some((score(score_word)?, member))).collect()
+}
+
+fn scored_or_null(result: Result<Option<f64>>) -> Answer {
+    Some(result.map(double))
+}
+
+fn double(score: Option<f64>) -> Reply {
+    score.map_or(Reply::Null, Reply::Double)
+}
+
+/// Member and score, one after the other.
+fn in_line(pairs: impl IntoIterator<Item = (Bytes, f64)>) -> Vec<Reply> {
+    pairs.into_iter().flat_map(|(member, score)| [Reply::Bulk(member), Reply::Double(score)]).collect()
+}
+
+fn scored(result: Result<Vec<(Bytes, f64)>>, with_scores: bool) -> Answer {
+    if with_scores {
+        return Some(result.map(|pairs| Reply::Array(in_line(pairs))));
+    }
+    all(result.map(|pairs| pairs.into_iter().map(|(member, _)| member).collect()))
+}
+
+fn zsets<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    let rank = |found: Result<Option<u64>>| {
+        Some(found.map(|rank| rank.map_or(Reply::Null, |rank| Reply::Integer(rank as i64))))
+    };
+    let place = |found: Result<Option<(u64, f64)>>| {
+        let pair = |(rank, score)| Reply::Array(vec![Reply::Integer(rank as i64), Reply::Double(score)]);
+        Some(found.map(|found| found.map_or(Reply::NullArray, pair)))
+    };
+    match (name, words) {
+        ("ZADD", [key, rest @ ..]) => zadd(store, key, rest),
+        ("ZINCRBY", [key, by, member]) => scored_or_null(store.zincrby(key, score(by)?, member).map(Some)),
+        ("ZREM", [key, members @ ..]) => count(store.zrem(key, some(members)?)),
+        ("ZCARD", [key]) => count(store.zcard(key)),
+        ("ZSCORE", [key, member]) => scored_or_null(store.zscore(key, member)),
+        ("ZMSCORE", [key, members @ ..]) => {
+            let scores = store.zmscore(key, some(members)?);
+            Some(scores.map(|scores| Reply::Array(scores.into_iter().map(double).collect())))
+        }
+        ("ZRANK", [key, member]) => rank(store.zrank(key, member)),
+        ("ZREVRANK", [key, member]) => rank(store.zrevrank(key, member)),
+        ("ZRANK", [key, member, word]) if is(word, "WITHSCORE") => place(store.zrank_withscore(key, member)),
+        ("ZREVRANK", [key, member, word]) if is(word, "WITHSCORE") => {
+            place(store.zrevrank_withscore(key, member))
+        }
+        ("ZRANDMEMBER", [key]) => bulk(store.zrandmember(key).map(|found| found.map(|(member, _)| member))),
+        ("ZRANDMEMBER", [key, n, rest @ ..]) => {
+            let with_scores = matches!(rest, [word] if is(word, "WITHSCORES"));
+            match draws(n).filter(|_| with_scores || rest.is_empty())? {
+                n @ 0.. => scored(store.zrandmember_count(key, n as usize), with_scores),
+                n @ -10_000.. => scored(store.zrandmember_repeats(key, n.unsigned_abs()), with_scores),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn zadd<S: Scope>(store: &Store<S>, key: &[u8], mut words: &[&[u8]]) -> Answer {
+    let (mut options, mut incr, mut seen) = (ZAddOptions::new(), false, String::new());
+    while let [word, rest @ ..] = words {
+        let word = String::from_utf8(word.to_ascii_uppercase()).ok()?;
+        options = match &*word {
+            "NX" => options.nx(),
+            "XX" => options.xx(),
+            "GT" => options.gt(),
+            "LT" => options.lt(),
+            "CH" => options.ch(),
+            "INCR" => {
+                incr = true;
+                options
+            }
+            _ => break,
+        };
+        seen += &word;
+        words = rest;
+    }
+    // The later of two that exclude each other wins in the builder.
+    if [["NX", "XX"], ["GT", "LT"]].iter().any(|both| both.iter().all(|word| seen.contains(word))) {
+        return None;
+    }
+    match (incr, &scores(words)?[..]) {
+        (true, [(by, member)]) => scored_or_null(store.zadd_incr(key, *by, member, options)),
+        (false, pairs) => count(store.zadd_with(key, pairs.iter().copied(), options)),
+        _ => None,
+    }
+}
+
+fn zset_ends<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    let one = |found: Result<Option<(Bytes, f64)>>| Some(found.map(|pair| Reply::Array(in_line(pair))));
+    match (name, words) {
+        ("ZPOPMIN", [key]) => one(store.zpopmin(key)),
+        ("ZPOPMAX", [key]) => one(store.zpopmax(key)),
+        ("ZPOPMIN", [key, n]) => scored(store.zpopmin_count(key, size(n)?), true),
+        ("ZPOPMAX", [key, n]) => scored(store.zpopmax_count(key, size(n)?), true),
+        ("ZMPOP", [keys @ .., end, word, n]) if is(word, "COUNT") => zmpop(store, keys, end, size(n)?),
+        ("ZMPOP", [keys @ .., end]) => zmpop(store, keys, end, 1),
+        _ => None,
+    }
+}
+
+fn zmpop<S: Scope>(store: &Store<S>, keys: &[&[u8]], end: &[u8], n: usize) -> Answer {
+    let end = if is(end, "MIN") { ZEnd::Min } else { is(end, "MAX").then_some(ZEnd::Max)? };
+    let taken = store.zmpop(counted(keys)?, end, Some(n).filter(|n| *n > 0)?);
+    Some(taken.map(|taken| match taken {
+        Some((key, pairs)) => {
+            let pairs = pairs.into_iter().map(|pair| Reply::Array(in_line([pair]))).collect();
+            Reply::Array(vec![Reply::Bulk(key), Reply::Array(pairs)])
+        }
+        None => Reply::NullArray,
+    }))
+}
+
+fn score_bound(word: &[u8]) -> Option<Bound<f64>> {
+    match word {
+        [b'(', rest @ ..] => score(rest).map(Bound::Excluded),
+        _ => score(word).map(Bound::Included),
+    }
+}
+
+fn by_score(from: &[u8], to: &[u8]) -> Option<(Bound<f64>, Bound<f64>)> {
+    Some((score_bound(from)?, score_bound(to)?))
+}
+
+fn by_lex<'a>(from: &'a [u8], to: &'a [u8]) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+    let bound = |word: &'a [u8], open: &[u8]| match word {
+        [b'(', rest @ ..] => Some(Bound::Excluded(rest)),
+        [b'[', rest @ ..] => Some(Bound::Included(rest)),
+        _ => (word == open).then_some(Bound::Unbounded),
+    };
+    Some((bound(from, b"-")?, bound(to, b"+")?))
+}
+
+/// ZRANGE's words from the range on, and whether scores are shown.
+fn zrange(words: &[&[u8]], stores: bool) -> Option<(ZRange, bool)> {
+    let [from, to, rest @ ..] = words else { return None };
+    let (mut by, mut rev, mut limit, mut with_scores, mut rest) = (None, false, None, false, rest);
+    while let [word, more @ ..] = rest {
+        rest = more;
+        match word.to_ascii_uppercase().as_slice() {
+            name @ (b"BYSCORE" | b"BYLEX") if by.is_none() => by = Some(name == b"BYLEX"),
+            b"REV" if !rev => rev = true,
+            b"WITHSCORES" if !stores => with_scores = true,
+            b"LIMIT" => {
+                let [offset, count, more @ ..] = rest else { return None };
+                limit = Some((size(offset)?, size(count)?));
+                rest = more;
+            }
+            _ => return None,
+        }
+    }
+    let (low, high) = if rev { (to, from) } else { (from, to) };
+    let range = match by {
+        None => ZRange::rank(int(from)?..=int(to)?),
+        Some(false) => ZRange::score(by_score(low, high)?),
+        Some(true) => ZRange::lex::<&[u8]>(by_lex(low, high)?),
+    };
+    if by.is_none() && limit.is_some() || by == Some(true) && with_scores {
+        return None;
+    }
+    let range = if rev { range.rev() } else { range };
+    Some((limit.map_or(range.clone(), |(offset, count)| range.limit(offset, count)), with_scores))
+}
+
+fn zset_ranges<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    let shown = |key: &[u8], rest: &[&[u8]], more: &[&'static [u8]]| {
+        let words: Vec<&[u8]> = rest.iter().copied().chain(more.iter().copied()).collect();
+        let (range, with_scores) = zrange(&words, false)?;
+        if with_scores {
+            scored(store.zrange_withscores(key, range), true)
+        } else {
+            all(store.zrange(key, range))
+        }
+    };
+    let named = |rest: &[&[u8]]| !rest.iter().any(|w| is(w, "REV") || is(w, "BYSCORE") || is(w, "BYLEX"));
+    match (name, words) {
+        ("ZRANGE", [key, rest @ ..]) => shown(key, rest, &[]),
+        ("ZREVRANGE", [key, rest @ ..]) if named(rest) => shown(key, rest, &[b"REV"]),
+        ("ZRANGEBYSCORE", [key, rest @ ..]) if named(rest) => shown(key, rest, &[b"BYSCORE"]),
+        ("ZREVRANGEBYSCORE", [key, rest @ ..]) if named(rest) => shown(key, rest, &[b"BYSCORE", b"REV"]),
+        ("ZRANGEBYLEX", [key, rest @ ..]) if named(rest) => shown(key, rest, &[b"BYLEX"]),
+        ("ZREVRANGEBYLEX", [key, rest @ ..]) if named(rest) => shown(key, rest, &[b"BYLEX", b"REV"]),
+        ("ZRANGESTORE", [target, source, rest @ ..]) => {
+            count(store.zrangestore(target, source, zrange(rest, true)?.0))
+        }
+        ("ZREMRANGEBYRANK", [key, from, to]) => {
+            count(store.zremrange(key, ZRange::rank(int(from)?..=int(to)?)))
+        }
+        ("ZREMRANGEBYSCORE", [key, from, to]) => {
+            count(store.zremrange(key, ZRange::score(by_score(from, to)?)))
+        }
+        ("ZREMRANGEBYLEX", [key, from, to]) => {
+            count(store.zremrange(key, ZRange::lex::<&[u8]>(by_lex(from, to)?)))
+        }
+        ("ZCOUNT", [key, from, to]) => count(store.zcount(key, by_score(from, to)?)),
+        ("ZLEXCOUNT", [key, from, to]) => count(store.zlexcount::<&[u8]>(key, by_lex(from, to)?)),
+        _ => None,
+    }
+}
+
+/// Keys behind their number, what is told of weights and aggregate, and whether scores are shown.
+fn mixture<'a, 'b>(words: &'b [&'a [u8]]) -> Option<(&'b [&'a [u8]], ZMix, bool)> {
+    let [n, rest @ ..] = words else { return None };
+    let keys = rest.get(..size(n).filter(|n| *n > 0)?)?;
+    let (mut mix, mut with_scores, mut rest) = (ZMix::new(), false, &rest[keys.len()..]);
+    while let [word, more @ ..] = rest {
+        rest = more;
+        match word.to_ascii_uppercase().as_slice() {
+            b"WITHSCORES" => with_scores = true,
+            b"WEIGHTS" => {
+                let weights: Option<Vec<f64>> =
+                    rest.get(..keys.len())?.iter().map(|word| score(word)).collect();
+                mix = mix.weights(weights?);
+                rest = &rest[keys.len()..];
+            }
+            b"AGGREGATE" => {
+                let [how, more @ ..] = rest else { return None };
+                mix = mix.aggregate(match how.to_ascii_uppercase().as_slice() {
+                    b"SUM" => Aggregate::Sum,
+                    b"MIN" => Aggregate::Min,
+                    b"MAX" => Aggregate::Max,
+                    _ => return None,
+                });
+                rest = more;
+            }
+            _ => return None,
+        }
+    }
+    Some((keys, mix, with_scores))
+}
+
+fn zset_algebra<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("ZUNION", words) => {
+            let (keys, mix, with_scores) = mixture(words)?;
+            scored(store.zunion_with(keys, mix), with_scores)
+        }
+        ("ZINTER", words) => {
+            let (keys, mix, with_scores) = mixture(words)?;
+            scored(store.zinter_with(keys, mix), with_scores)
+        }
+        ("ZDIFF", [keys @ .., word]) if is(word, "WITHSCORES") => scored(store.zdiff(counted(keys)?), true),
+        ("ZDIFF", keys) => scored(store.zdiff(counted(keys)?), false),
+        ("ZUNIONSTORE", [target, words @ ..]) => {
+            let (keys, mix, with_scores) = mixture(words)?;
+            count(store.zunionstore(target, (!with_scores).then_some(keys)?, mix))
+        }
+        ("ZINTERSTORE", [target, words @ ..]) => {
+            let (keys, mix, with_scores) = mixture(words)?;
+            count(store.zinterstore(target, (!with_scores).then_some(keys)?, mix))
+        }
+        ("ZDIFFSTORE", [target, keys @ ..]) => count(store.zdiffstore(target, counted(keys)?)),
+        ("ZINTERCARD", [keys @ .., word, limit]) if is(word, "LIMIT") => {
+            count(store.zintercard_limit(counted(keys)?, uint(limit)?))
+        }
+        ("ZINTERCARD", keys) => count(store.zintercard(counted(keys)?)),
+        _ => None,
+    }
+}
+
 // ---- keys and their deadlines
 
 fn keys<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
@@ -570,10 +865,12 @@ impl TypedDoor {
         TypedDoor { inner: Embedded::direct(), databases: HashMap::new(), version: (7, 0), calls: 0 }
     }
 
-    /// Whether the profile knows the command.
-    fn knows(&self, name: &[u8]) -> bool {
-        let row = larder::rows().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name));
-        row.is_some_and(|row| (row.since.0, row.since.1) <= self.version)
+    /// Whether the profile knows the command, and takes so many words for it.
+    fn knows(&self, args: &[Vec<u8>]) -> bool {
+        let row = larder::rows().find(|row| row.name.as_bytes().eq_ignore_ascii_case(&args[0]));
+        row.is_some_and(|row| {
+            (row.since.0, row.since.1) <= self.version && row.takes(args.len(), self.inner.profile())
+        })
     }
 }
 
@@ -599,11 +896,12 @@ impl Door for TypedDoor {
 
     fn run(&mut self, session: &str, args: &[Vec<u8>]) -> Reply {
         let db = self.databases.get(session).copied().unwrap_or(0);
-        if self.knows(&args[0])
+        if self.knows(args)
             && let Some(answer) = call(&self.inner.store().db(db), args)
         {
             self.calls += 1;
-            return answer.unwrap_or_else(Reply::Error);
+            let style = if self.version < (7, 2) { FloatStyle::Digits17 } else { FloatStyle::Shortest };
+            return answer.unwrap_or_else(Reply::Error).into_resp2_as(style);
         }
         let reply = self.inner.run(session, args);
         if is(&args[0], "SELECT") && reply == Reply::OK {

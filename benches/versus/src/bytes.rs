@@ -18,6 +18,11 @@ fn member(i: usize) -> [u8; 16] {
     crate::common::key(i)
 }
 
+/// A score for each number: whole, below a billion, in no order.
+fn scattered(i: usize) -> f64 {
+    (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 1_000_000_000) as f64
+}
+
 fn each_key(store: &Store, n: usize, put: impl Fn(&Store, [u8; 16], usize) -> larder::Result<()>) {
     (0..n).for_each(|i| put(store, crate::common::key(i), i).expect("a store in memory"));
 }
@@ -27,7 +32,7 @@ fn fields(i: usize) -> [(String, String); 5] {
         .map(|field| (field.to_string(), format!("{}{}", &field[..2], i % 100_000)))
 }
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 13] = [
     Row {
         name: "string, key 16, value 32",
         valkey: 104.0,
@@ -97,6 +102,22 @@ const ROWS: [Row; 11] = [
         target: 1.0,
         units: |n| n / 5,
         fill: |s, n| each_key(s, n, |s, k, i| s.sadd(k, (0..10).map(|m| member(i * 10 + m))).map(drop)),
+    },
+    Row {
+        name: "sorted set of 1M members of 16 (per member)",
+        valkey: 102.0,
+        target: 0.8,
+        units: |n| n,
+        fill: |s, n| (0..n).for_each(|i| drop(s.zadd("zset", [(scattered(i), member(i))]))),
+    },
+    Row {
+        name: "sorted set of 10 members of 16 (per set)",
+        valkey: 451.0,
+        target: 0.8,
+        units: |n| n / 5,
+        fill: |s, n| {
+            each_key(s, n, |s, k, i| s.zadd(k, (0..10).map(|m| (scattered(i + m), member(i * 10 + m)))).map(drop))
+        },
     },
     Row {
         name: "list of 1M elements of 16 (per element)",

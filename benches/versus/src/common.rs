@@ -143,18 +143,31 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// Room for so many calls.
+    pub fn with_room(calls: usize) -> Tail {
+        Tail { wall: Vec::with_capacity(calls), cpu: Vec::with_capacity(calls) }
+    }
+
     /// Times `calls` calls one by one.
     pub fn of(calls: usize, mut call: impl FnMut(usize)) -> Tail {
-        let mut tail = Tail { wall: vec![0.0; calls], cpu: vec![0.0; calls] };
-        for i in 0..calls {
-            let (wall, cpu) = (Instant::now(), thread_cpu());
-            call(i);
-            tail.cpu[i] = (thread_cpu() - cpu).as_nanos() as f64 / 1000.0;
-            tail.wall[i] = wall.elapsed().as_nanos() as f64 / 1000.0;
-        }
-        tail.wall.sort_by(f64::total_cmp);
-        tail.cpu.sort_by(f64::total_cmp);
-        tail
+        let mut tail = Tail::with_room(calls);
+        (0..calls).for_each(|i| tail.time(|| call(i)));
+        tail.done()
+    }
+
+    /// Times one call.
+    pub fn time(&mut self, call: impl FnOnce()) {
+        let (wall, cpu) = (Instant::now(), thread_cpu());
+        call();
+        self.cpu.push((thread_cpu() - cpu).as_nanos() as f64 / 1000.0);
+        self.wall.push(wall.elapsed().as_nanos() as f64 / 1000.0);
+    }
+
+    /// Ready to be read.
+    pub fn done(mut self) -> Tail {
+        self.wall.sort_by(f64::total_cmp);
+        self.cpu.sort_by(f64::total_cmp);
+        self
     }
 
     /// Name, median, p99.99 and worst by the wall, p99.99 and worst by processor time; in microseconds.

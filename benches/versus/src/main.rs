@@ -5,10 +5,12 @@ larder beside its peers. Run with --release, on a machine that does nothing else
 
   versus hot [entries] [rounds]   GET, SET and a 90/10 mix, uniform and zipf, 1 and 2 threads: larder beside the bare
                                   table it stands on, dashmap, papaya, scc, moka, quick_cache and std's HashMap
-  versus redis [scale]            the commands of strings, hashes, lists, sets and keys, beside what a Redis server says
+  versus redis [scale] [command]  the commands of strings, hashes, lists, sets, sorted sets and keys, beside what a Redis server says
                                   they cost inside it (starts a redis-server of its own); scale 1 is a million elements
   versus bytes                    bytes per element by larder's own count and by the allocator's, beside Valkey's
-  versus growth [keys] [members]  the worst single call while a store grows to 10M keys, a hash and a set to 5M members
+  versus growth [keys] [members] [scored]
+                                  the worst single call while a store grows to 10M keys, a hash and a set to 5M members,
+                                  a sorted set to 10M; then the removal of that
   versus expiry [keys]            a million keys whose TTLs end over 9 s: dead keys held, lag, the worst GET meanwhile
   versus empty                    what an empty store costs
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes

@@ -2,7 +2,7 @@
 //! parsing, against the whole of a typed call here. The server gets the same data and the very same calls, pipelined.
 
 use crate::common::{Rng, SEED, header, key, table, yes};
-use larder::{Bytes, Store};
+use larder::{Bytes, Store, ZRange};
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -124,7 +124,10 @@ const FIELDS: [&str; 5] = ["name", "mail", "age", "city", "seen"];
 /// Small hashes: a fifth as many as strings, so that both hold as many fields as there are strings.
 const SMALL: usize = 5;
 
-const ROWS: [Row; 19] = [
+/// Scores are drawn below this.
+const SCORES: usize = 1_000_000_000;
+
+const ROWS: [Row; 28] = [
     Row {
         name: "GET",
         target: 5.0,
@@ -254,6 +257,77 @@ const ROWS: [Row; 19] = [
         run: |s, w, _| drop(black_box(s.sinter(&w[1..]))),
     },
     Row {
+        name: "ZADD of a new member",
+        target: 5.0,
+        calls: 200_000,
+        words: |r, n| words(&[b"ZADD", b"big:zset", &number(r.below(SCORES)), &key(n + r.below(1 << 36))]),
+        run: |s, w, i| drop(black_box(s.zadd(&w[1], [(i as f64, &w[3])]))),
+    },
+    Row {
+        name: "ZADD of a new score",
+        target: 5.0,
+        calls: 200_000,
+        words: |r, n| words(&[b"ZADD", b"big:zset", &number(r.below(SCORES)), &key(r.below(n))]),
+        run: |s, w, i| drop(black_box(s.zadd(&w[1], [(i as f64, &w[3])]))),
+    },
+    Row {
+        name: "ZINCRBY",
+        target: 3.0,
+        calls: 200_000,
+        words: |r, n| words(&[b"ZINCRBY", b"big:zset", &number(r.below(SCORES)), &key(r.below(n))]),
+        run: |s, w, i| drop(black_box(s.zincrby(&w[1], i as f64, &w[3]))),
+    },
+    Row {
+        name: "ZSCORE",
+        target: 3.0,
+        calls: 500_000,
+        words: |r, n| words(&[b"ZSCORE", b"big:zset", &key(r.below(n))]),
+        run: |s, w, _| drop(black_box(s.zscore(&w[1], &w[2]))),
+    },
+    Row {
+        name: "ZRANK",
+        target: 5.0,
+        calls: 200_000,
+        words: |r, n| words(&[b"ZRANK", b"big:zset", &key(r.below(n))]),
+        run: |s, w, _| drop(black_box(s.zrank(&w[1], &w[2]))),
+    },
+    Row {
+        name: "ZRANGE of 10 by rank",
+        target: 5.0,
+        calls: 200_000,
+        words: |r, n| {
+            let from = r.below(n - 10);
+            words(&[b"ZRANGE", b"big:zset", &number(from), &number(from + 9)])
+        },
+        run: |s, w, i| drop(black_box(s.zrange(&w[1], ZRange::rank(i..i + 10)))),
+    },
+    Row {
+        name: "ZRANGEBYSCORE LIMIT 0 10",
+        target: 3.0,
+        calls: 200_000,
+        words: |r, _| {
+            words(&[b"ZRANGEBYSCORE", b"big:zset", &number(r.below(SCORES)), b"+inf", b"LIMIT", b"0", b"10"])
+        },
+        run: |s, w, i| drop(black_box(s.zrange(&w[1], ZRange::score(i as f64..).limit(0, 10)))),
+    },
+    Row {
+        name: "ZCOUNT",
+        target: 3.0,
+        calls: 200_000,
+        words: |r, _| {
+            let from = r.below(SCORES);
+            words(&[b"ZCOUNT", b"big:zset", &number(from), &number(from + SCORES / 10)])
+        },
+        run: |s, w, i| drop(black_box(s.zcount(&w[1], i as f64..=(i as usize + SCORES / 10) as f64))),
+    },
+    Row {
+        name: "ZPOPMIN",
+        target: 3.0,
+        calls: 200_000,
+        words: |_, _| words(&[b"ZPOPMIN", b"big:zset"]),
+        run: |s, w, _| drop(black_box(s.zpopmin(&w[1]))),
+    },
+    Row {
         name: "DEL",
         target: 3.0,
         calls: 200_000,
@@ -261,6 +335,10 @@ const ROWS: [Row; 19] = [
         run: |s, w, _| drop(black_box(s.del(&w[1..]))),
     },
 ];
+
+fn number(n: usize) -> Vec<u8> {
+    n.to_string().into_bytes()
+}
 
 fn many(rng: &mut Rng, n: usize, command: &[u8], values: bool) -> Words {
     let mut words = vec![command.to_vec()];
@@ -284,16 +362,19 @@ fn load(n: usize) -> impl Iterator<Item = Words> {
     let big_hash = (0..n).map(|i| words(&[b"HSET", b"big:hash", &key(i), b"twelve bytes"]));
     let big_list = (0..n).map(|i| words(&[b"RPUSH", b"big:list", &key(i)]));
     let big_set = (0..n).map(|i| words(&[b"SADD", b"big:set", &key(i)]));
+    let scored = |i: usize| number(i.wrapping_mul(0x9E37_79B9_7F4A_7C15) % SCORES);
+    let big_zset = (0..n).map(move |i| words(&[b"ZADD", b"big:zset", &scored(i), &key(i)]));
     let counts = (0..n / SMALL).map(|i| words(&[b"SET", &[&b"count:"[..], &key(i)].concat(), b"100"]));
     let pair = (0..10_000)
         .flat_map(|i| [words(&[b"SADD", b"set:a", &key(i)]), words(&[b"SADD", b"set:b", &key(i + 5_000)])]);
-    strings.chain(hashes).chain(big_hash).chain(big_list).chain(big_set).chain(counts).chain(pair)
+    strings.chain(hashes).chain(big_hash).chain(big_list).chain(big_set).chain(big_zset).chain(counts).chain(pair)
 }
 
-/// `redis [scale]`
+/// `redis [scale] [command]`: all rows, or those of the commands whose names begin so.
 pub fn main(args: &[String]) {
     let scale: f64 = args.first().and_then(|arg| arg.parse().ok()).unwrap_or(1.0);
     let n = (1_000_000.0 * scale) as usize;
+    let only = args.get(1).map_or("", String::as_str);
     let version = Command::new("redis-server").arg("--version").output();
     let version = version.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string());
     let Ok(version) = version else {
@@ -318,7 +399,7 @@ pub fn main(args: &[String]) {
     server.run(&batch);
     let mut rng = Rng::new(SEED);
     let mut lines = Vec::new();
-    for row in &ROWS {
+    for row in ROWS.iter().filter(|row| row.name.starts_with(only)) {
         let calls: Vec<Words> = (0..row.calls).map(|_| (row.words)(&mut rng, n)).collect();
         server.run(&[words(&[b"CONFIG", b"RESETSTAT"])]);
         server.run(&calls);

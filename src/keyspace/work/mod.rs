@@ -443,6 +443,12 @@ impl<'s> Work<'s> {
         Ok(())
     }
 
+    /// Whether recorded effects are being replayed.
+    #[inline]
+    pub fn replaying(&self) -> bool {
+        self.keyspace.loading.load(Relaxed)
+    }
+
     /// Whether effects are wanted: spare the making of their words otherwise.
     #[inline]
     pub fn recording(&self) -> bool {
