@@ -39,9 +39,10 @@ pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl}
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
+pub use api::{Block, Waiting};
 pub use bytes::Bytes;
-pub use clock::Clock;
-pub use command::{Form, Protocol, Reply, Session};
+pub use clock::{Clock, Participant};
+pub use command::{Executing, Form, Protocol, Reply, Session};
 #[doc(hidden)]
 pub use command::{Row, grammar, replay, row, rows};
 pub use error::{Error, Result};

@@ -21,6 +21,7 @@ mod string;
 mod transaction;
 #[cfg(feature = "typed")]
 mod typed;
+mod wait;
 mod zset;
 mod zset_algebra;
 
@@ -37,6 +38,7 @@ pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
 pub use string::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use transaction::{Open, Transaction};
+pub use wait::{Block, Waiting};
 #[cfg(feature = "typed-json")]
 pub use typed::Json;
 #[cfg(feature = "typed-messagepack")]

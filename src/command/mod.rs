@@ -21,18 +21,20 @@ mod help;
 mod info;
 mod keyspace;
 mod list;
+mod list_wait;
 mod server;
 mod set;
 mod sort;
 mod string;
 mod transactions;
+mod wait;
 mod zset;
 mod zset_algebra;
 
 pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;
-pub use session::{Protocol, Session};
+pub use session::{Executing, Protocol, Session};
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -44,6 +46,7 @@ const GROUPS: &[&[Row]] = &[
     hash::ROWS,
     hash_ttl::ROWS,
     list::ROWS,
+    list_wait::ROWS,
     set::ROWS,
     zset::ROWS,
     zset_algebra::ROWS,

@@ -12,5 +12,6 @@ pub mod server;
 pub mod set;
 pub mod sort;
 pub mod string;
+pub mod wait;
 pub mod zset;
 pub mod zset_algebra;

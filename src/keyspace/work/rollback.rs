@@ -52,6 +52,7 @@ impl Work<'_> {
             let _ = self.step_back(step);
         }
         self.extras().effects.clear();
+        self.extras().ready.clear();
     }
 
     pub(super) fn step_back(&mut self, step: Step) -> Result<()> {

@@ -261,6 +261,7 @@ impl Work<'_> {
                 None if old.weight() > HEAVY => self.extras().garbage.push(Garbage::Space(old)),
                 None => {}
             }
+            self.note_all_ready(shard, db);
         }
         self.note_databases();
         Ok(gone)
@@ -284,6 +285,10 @@ impl Work<'_> {
             }
         }
         self.swap_shards(a, b)?;
+        for shard in 0..self.keyspace.shards() {
+            self.note_all_ready(shard, a);
+            self.note_all_ready(shard, b);
+        }
         if let Some(undo) = &mut self.undo {
             undo.steps.push(Step::Swap { a, b });
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 pub struct Client {
     stream: BufReader<UnixStream>,
@@ -21,6 +22,22 @@ impl Client {
         self.send(args)
             .and_then(|()| self.read())
             .unwrap_or_else(|e| Reply::Error(Error::Command(Cow::Owned(format!("CONNECTION lost: {e}")))))
+    }
+
+    /// The same, where the reply may be long in coming: `None` if it is not there in time.
+    pub fn run_for<A: AsRef<[u8]>>(&mut self, args: &[A], patience: Duration) -> Option<Reply> {
+        match self.send(args) {
+            Ok(()) => self.read_for(patience),
+            Err(e) => Some(Reply::Error(Error::Command(Cow::Owned(format!("CONNECTION lost: {e}"))))),
+        }
+    }
+
+    /// A reply that was long in coming, if it is there in time.
+    pub fn read_for(&mut self, patience: Duration) -> Option<Reply> {
+        self.stream.get_ref().set_read_timeout(Some(patience)).ok()?;
+        let there = !self.stream.fill_buf().ok()?.is_empty();
+        self.stream.get_ref().set_read_timeout(None).ok()?;
+        if there { self.read().ok() } else { None }
     }
 
     fn send<A: AsRef<[u8]>>(&mut self, args: &[A]) -> io::Result<()> {
