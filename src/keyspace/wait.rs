@@ -279,6 +279,17 @@ impl Keyspace {
         self.waits.sessions.lock().len()
     }
 
+    /// How many wait at a key of database 0, for tests.
+    pub fn waiting_at(&self, key: &str) -> usize {
+        let shard = self.shard_of(self.key(key.as_bytes()).hash);
+        self.cells[shard].lock.read().waiters.at(key.as_bytes()).count()
+    }
+
+    /// Tells of each shard whether nobody waits there, for tests.
+    pub fn each_shard_of_waiters(&self, tell: impl Fn(bool)) {
+        self.cells.iter().for_each(|cell| tell(cell.lock.read().waiters.is_empty()));
+    }
+
     /// Ends the wait of a session. Answers whether it waited.
     pub fn unblock(&self, session: u64, how: End) -> bool {
         let ticket = self.waits.sessions.lock().get(&session).cloned();
@@ -286,7 +297,7 @@ impl Keyspace {
     }
 
     /// When a wait times out next, in milliseconds since 1970.
-    pub(super) fn next_timeout(&self) -> u64 {
+    pub fn next_timeout(&self) -> u64 {
         self.waits.timeouts.lock().first_key_value().map_or(u64::MAX, |((at, _), _)| *at)
     }
 

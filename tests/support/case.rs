@@ -58,7 +58,8 @@ pub struct Section {
 
 #[derive(Debug)]
 pub enum Action {
-    Advance(Duration),
+    /// Time passes; behind this line.
+    Advance(Duration, usize),
     Session(String),
     Run(Step),
     /// The reply of a command that waited.
@@ -126,7 +127,7 @@ impl Section {
     /// Whether redis-server 7.0.15 can be asked.
     pub fn is_for_the_judge(&self) -> bool {
         let slept: Duration =
-            self.actions.iter().map(|a| if let Action::Advance(d) = a { *d } else { Duration::ZERO }).sum();
+            self.actions.iter().map(|a| if let Action::Advance(d, _) = a { *d } else { Duration::ZERO }).sum();
         self.profile.is_none() && self.doc.is_none() && !self.clock && slept <= LONGEST_SLEEP
     }
 }
@@ -174,13 +175,13 @@ impl Reader {
                 self.sections.push(Section { title: rest.into(), line: i + 1, ..Section::default() });
             }
             ">" => return self.command(i, self.session.clone(), rest),
-            "<" => return self.expectation(i, self.session.clone(), rest),
-            "@" => return self.directive(rest),
+            "<" => return self.expectation(i, None, rest),
+            "@" => return self.directive(i, rest),
             _ if mark.ends_with('>') && is_name(&mark[..mark.len() - 1]) => {
                 return self.command(i, mark[..mark.len() - 1].into(), rest);
             }
             _ if mark.ends_with('<') && is_name(&mark[..mark.len() - 1]) => {
-                return self.expectation(i, mark[..mark.len() - 1].into(), rest);
+                return self.expectation(i, Some(&mark[..mark.len() - 1]), rest);
             }
             _ if line.trim().is_empty() || line.starts_with('#') => {}
             _ => return Err("a line starts with ==, >, <, name>, name<, @ or #".into()),
@@ -203,14 +204,16 @@ impl Reader {
         Ok(())
     }
 
-    fn expectation(&mut self, i: usize, session: String, rest: &str) -> Result<(), String> {
+    fn expectation(&mut self, i: usize, named: Option<&str>, rest: &str) -> Result<(), String> {
+        let session = named.map_or(self.session.clone(), str::to_string);
         let actions = &mut self.section()?.actions;
         let follows = |action: &Action| match action {
             Action::Run(step) | Action::Receive(step) => step.session == session && step.at.end == i,
             _ => false,
         };
         if !actions.last().is_some_and(follows) {
-            let received = received(actions, &session, i).ok_or("a reply that does not follow its command")?;
+            let received = named.and_then(|session| received(actions, session, i));
+            let received = received.ok_or("a reply that does not follow its command")?;
             actions.push(Action::Receive(received));
         }
         let Some(Action::Run(step) | Action::Receive(step)) = actions.last_mut() else {
@@ -224,7 +227,7 @@ impl Reader {
         Ok(())
     }
 
-    fn directive(&mut self, rest: &str) -> Result<(), String> {
+    fn directive(&mut self, i: usize, rest: &str) -> Result<(), String> {
         let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
         let value = value.trim();
         match (name, value) {
@@ -236,7 +239,7 @@ impl Reader {
             }
             ("advance", d) => {
                 let span = duration(d).ok_or("@ advance needs a time such as 5s or 20ms")?;
-                self.section()?.actions.push(Action::Advance(span));
+                self.section()?.actions.push(Action::Advance(span, i + 1));
             }
             ("session", who) if is_name(who) => {
                 self.session = who.into();

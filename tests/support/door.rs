@@ -100,12 +100,18 @@ pub fn each_step(section: &Section, door: &mut dyn Door, seen: &mut dyn FnMut(&S
         }
         match action {
             Action::Session(_) => continue,
-            Action::Advance(by) => door.advance(*by),
+            Action::Advance(by, line) => {
+                here = *line;
+                door.advance(*by);
+            }
             Action::Run(step) => {
                 here = step.at.end;
-                match door.start(&step.session, &step.args) {
-                    None if step.waits => {}
-                    reply => seen(step, reply.as_ref()),
+                let reply = match step.waits || step.at.is_empty() {
+                    true => door.start(&step.session, &step.args),
+                    false => Some(door.run(&step.session, &step.args)),
+                };
+                if reply.is_some() || !step.waits {
+                    seen(step, reply.as_ref());
                 }
             }
             Action::Receive(step) => {

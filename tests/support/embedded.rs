@@ -139,10 +139,18 @@ impl Door for Embedded {
     }
 
     fn run(&mut self, session: &str, args: &[Vec<u8>]) -> Reply {
-        let mut opened = self.session(session);
-        let reply = execute(&mut opened, args);
-        self.sessions.insert(session.to_string(), opened);
-        reply
+        let mut running = running(self.session(session), args);
+        loop {
+            if let Poll::Ready((opened, reply)) = poll(&mut running) {
+                self.sessions.insert(session.to_string(), opened);
+                return reply;
+            }
+            // Nobody else is there: only the end of its time can end its wait.
+            match self.store.keyspace().next_timeout() {
+                u64::MAX => return Reply::Simple("it waits for ever".into()),
+                at => self.clock.set(SystemTime::UNIX_EPOCH + Duration::from_millis(at)),
+            }
+        }
     }
 
     fn start(&mut self, session: &str, args: &[Vec<u8>]) -> Option<Reply> {

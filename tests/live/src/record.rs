@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A command has no reply for so long: it waits.
-const PATIENCE: Duration = Duration::from_millis(30);
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The real server as a door.
 pub struct ServerDoor {
@@ -20,6 +20,8 @@ pub struct ServerDoor {
     sessions: HashMap<String, Client>,
     /// Sessions whose command has no reply yet.
     waiting: BTreeSet<String>,
+    /// Time was to pass: the server looks for timeouts ten times a second.
+    passed: bool,
     changed: Vec<(String, String)>,
     resp3: bool,
 }
@@ -28,7 +30,7 @@ impl ServerDoor {
     pub fn start() -> Result<ServerDoor, String> {
         let server = Server::start()?;
         let control = Client::connect(&server.socket())?;
-        Ok(ServerDoor { server, control, sessions: HashMap::new(), waiting: BTreeSet::new(), changed: Vec::new(), resp3: false })
+        Ok(ServerDoor { server, control, sessions: HashMap::new(), waiting: BTreeSet::new(), passed: false, changed: Vec::new(), resp3: false })
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
@@ -91,8 +93,9 @@ impl Door for ServerDoor {
 
     fn arrived(&mut self) -> Vec<(String, Reply)> {
         let mut arrived = Vec::new();
+        let patience = if std::mem::take(&mut self.passed) { 15 * PATIENCE } else { PATIENCE };
         for name in self.waiting.clone() {
-            if let Some(reply) = self.sessions.get_mut(&name).and_then(|client| client.read_for(PATIENCE)) {
+            if let Some(reply) = self.sessions.get_mut(&name).and_then(|client| client.read_for(patience)) {
                 self.waiting.remove(&name);
                 arrived.push((name, reply));
             }
@@ -102,6 +105,7 @@ impl Door for ServerDoor {
 
     fn advance(&mut self, by: Duration) {
         std::thread::sleep(by);
+        self.passed = true;
     }
 
     fn end(&mut self) -> Result<(), String> {
@@ -143,10 +147,9 @@ fn write(file: &File, judge: &mut ServerDoor) -> Result<usize, String> {
         judge.begin(section).map_err(|why| format!("{}: {why}", section.title))?;
         door::each_step(section, judge, &mut |step, reply| {
             commands += 1;
-            // A bare `<` will do in the session of a bare `>`, where the reply stands at once.
-            let later = step.args.is_empty() || file.lines.get(step.at.start).is_some_and(|l| !l.starts_with('<'));
-            let named = !file.lines.get(step.at.start.wrapping_sub(1)).is_some_and(|l| l.starts_with('>'));
-            let mark = if later && named { format!("{}<", step.session) } else { "<".to_string() };
+            // The reply to a bare `>` stands at once behind it.
+            let bare = file.lines[step.at.start - 1].starts_with('>') && !step.args.is_empty();
+            let mark = if bare { "<".to_string() } else { format!("{}<", step.session) };
             let got = reply.map(text::show);
             let holds = got.as_ref().is_some_and(|got| step.compare.accepts(&step.expected, got));
             if step.at.is_empty() && got.is_none() {
