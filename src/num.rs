@@ -380,9 +380,15 @@ fn digits17(value: f64) -> String {
     }
 }
 
+/// A whole number, if it is not beyond what Redis takes for an integer: 2 to the 62nd.
+pub(crate) fn whole(value: f64) -> Option<Digits> {
+    const MOST: f64 = (1u64 << 62) as f64;
+    (value.abs() <= MOST && value.fract() == 0.0).then(|| Digits::new(value as i64))
+}
+
 fn shortest(value: f64) -> String {
-    if value < 4_503_599_627_370_496.0 && value.fract() == 0.0 {
-        return format!("{}", value as u64);
+    if let Some(digits) = whole(value) {
+        return String::from_utf8_lossy(&digits).into_owned();
     }
     let (digits, exponent) = decimal(&format!("{value:e}"));
     let count = digits.len() as i32;
@@ -513,8 +519,11 @@ mod tests {
             (0.1, "0.10000000000000001", "0.1"),
             (3.0, "3", "3"),
             (-0.0, "-0", "-0"),
-            (1e16, "10000000000000000", "1e+16"),
-            (1e17, "1e+17", "1e+17"),
+            (1e16, "10000000000000000", "10000000000000000"),
+            (1e17, "1e+17", "100000000000000000"),
+            (2f64.powi(62), "4.6116860184273879e+18", "4611686018427387904"),
+            (2f64.powi(63), "9.2233720368547758e+18", "9223372036854776000"),
+            (1e19, "1e+19", "1e+19"),
             (-1.5e300, "-1.5000000000000001e+300", "-1.5e+300"),
             (1e-4, "0.0001", "0.0001"),
             (1e-5, "1.0000000000000001e-05", "0.00001"),
@@ -522,7 +531,7 @@ mod tests {
             (1.5e-9, "1.5e-09", "1.5e-9"),
             (5e-324, "4.9406564584124654e-324", "5e-324"),
             (4503599627370497.0, "4503599627370497", "4503599627370497"),
-            (1.23456789e18, "1.23456789e+18", "1.23456789e+18"),
+            (1.23456789e18, "1.23456789e+18", "1234567890000000000"),
             (2f64.powi(-25), "2.9802322387695312e-08", "2.9802322387695313e-8"),
             (f64::INFINITY, "inf", "inf"),
             (f64::NEG_INFINITY, "-inf", "-inf"),

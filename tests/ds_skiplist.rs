@@ -1,4 +1,5 @@
-//! `ds::skiplist` against a sorted vector: one sequence of changes made to both, everything that can be seen compared.
+//! `ds::skiplist` against a sorted vector: one sequence of changes made to both, everything that can be seen
+//! compared.
 
 use larder::ds::skiplist::{Handle, SkipList};
 use proptest::collection::vec;
@@ -246,9 +247,9 @@ fn a_big_list_grows_changes_and_shrinks() {
     }
 }
 
-/// A separator names the first member below it. If it stayed when that member left, a search among equal scores would compare
-/// with bytes that are gone. Here the first members of all nodes leave, one level after the other, among equal scores, and
-/// members that left panic when they are read.
+/// A separator names the first member below it. If it stayed when that member left, a search among equal scores would
+/// compare with bytes that are gone. Here the first members of all nodes leave, one level after the other, among
+/// equal scores, and members that left panic when they are read.
 #[test]
 fn a_separator_leaves_with_its_member() {
     let mut pair = Pair::default();
@@ -269,10 +270,18 @@ fn a_separator_leaves_with_its_member() {
 #[test]
 fn bytes_an_entry_by_order_of_insertion() {
     let n = 300_000usize;
-    let orders: [(&str, usize, fn(usize) -> usize); 3] = [
+    let orders: [(&str, usize, fn(usize) -> usize); 4] = [
         ("ascending", 18, |i| i),
         ("descending", 20, |i| usize::MAX / 4096 - i),
-        ("random", 20, |i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12),
+        // So evenly that all leaves split at the same time: the worst there is.
+        ("even", 22, |i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12),
+        ("random", 21, |i| {
+            (i as u64 ^ 0x5EED)
+                .wrapping_mul(0xD6E8_FEB8_6659_FD93)
+                .rotate_left(29)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize
+                >> 12
+        }),
     ];
     let member = Member::new(b"one for all: scores differ");
     for (name, most, score) in orders {
@@ -288,7 +297,7 @@ fn bytes_an_entry_by_order_of_insertion() {
         let kept = n / 10;
         list.remove_range(kept / 2..n - kept / 2, |_, _| {});
         list.check();
-        assert!(list.mem() <= 22 * kept, "{name}: {:.2} bytes an entry", list.mem() as f64 / kept as f64);
+        assert!(list.mem() <= 23 * kept, "{name}: {:.2} bytes an entry", list.mem() as f64 / kept as f64);
     }
 }
 
@@ -297,10 +306,8 @@ fn a_small_list_is_small() {
     let member = Member::new(b"m");
     let mut list = SkipList::new();
     assert_eq!(list.mem(), 0);
-    for (i, most) in
-        (1..=400).zip([320, 576, 832].into_iter().flat_map(|bytes| [bytes; 16]).chain([usize::MAX; 400]))
-    {
+    for i in 1..=400 {
         list.insert(f64::from(i), member);
-        assert!(list.mem() <= most && list.mem() <= 21 * i as usize + 640, "{i}: {}", list.mem());
+        assert!(list.mem() <= 21 * i as usize + 640 && (i > 16 || list.mem() <= 320), "{i}: {}", list.mem());
     }
 }

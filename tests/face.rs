@@ -1,8 +1,9 @@
 //! The programs that a user would want to write: the names and shapes of the face, held as they were promised. Strings,
-//! hashes, lists, sets; transactions and walks; a test that owns time; the same commands as text.
+//! hashes, lists, sets, sorted sets; transactions and walks; a test that owns time; the same commands as text.
 
-use larder::{Bytes, Clock, Error, Reply, Result, Scope, SetOptions, Store, Ttl};
+use larder::{Bytes, Clock, Error, Reply, Result, Scope, SetOptions, Store, Ttl, ZRange};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 #[test]
@@ -51,6 +52,25 @@ fn hashes_lists_and_sets() -> Result<()> {
     store.sadd("tags:db", ["post:2", "post:3"])?;
     let both: HashSet<Bytes> = store.sinter(["tags:rust", "tags:db"])?.into_iter().collect();
     assert!(both.len() == 1 && both.contains(&b"post:2"[..]));
+    Ok(())
+}
+
+#[test]
+fn sorted_sets_whose_ranks_and_scores_are_ranges() -> Result<()> {
+    let store = Store::new();
+    assert_eq!(store.zadd("board", [(120.0, "ada"), (95.5, "bob")])?, 2);
+    let mut shown = Vec::new();
+    for (member, score) in store.zrange_withscores("board", ZRange::rank(0..10).rev())? {
+        shown.push(format!("{} {score}", member.to_string_lossy()));
+    }
+    assert_eq!(shown, ["ada 120", "bob 95.5"]);
+    let recent: Vec<Bytes> = store.zrange("board", ZRange::score(100.0..).limit(0, 20))?;
+    assert_eq!(recent, ["ada"]);
+    let above = (Bound::Excluded(95.5), Bound::Unbounded);
+    assert_eq!(store.zcount("board", above)?, 1);
+    let rank: Option<u64> = store.zrevrank("board", "ada")?;
+    assert_eq!(rank, Some(0));
+    assert_eq!(store.zrange("board", ZRange::lex::<&str>(..))?.len(), 2);
     Ok(())
 }
 

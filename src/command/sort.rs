@@ -102,6 +102,9 @@ fn sort(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     match store {
         Some(to) => Ok(Reply::Integer(ops::sort_store(work, &key, &query, &to)? as i64)),
         None => {
+            if args.row.writes() {
+                ops::unpack(work, &key)?;
+            }
             Ok(Reply::Array(ops::sort(work, &key, &query)?.into_iter().map(Reply::bulk_or_null).collect()))
         }
     }

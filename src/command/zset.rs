@@ -12,7 +12,7 @@ use crate::limits::Profile;
 use crate::num;
 use crate::ops::wait::Members;
 use crate::ops::zset::{self as ops, Given, Scored, ZEnd};
-use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way};
+use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way, ZSetRef};
 use crate::{Bytes, Error, Result};
 use std::ops::Bound;
 
@@ -421,11 +421,13 @@ fn zscan(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let (mut found, mut next) = (Vec::new(), 0);
     let style = work.rules().profile.float_style();
     // A missing key is an empty page before the options are looked at.
-    if ops::open(work, &key)?.is_some() {
-        let page = page(args)?;
-        // Scores are text here, in RESP3 too.
+    if let Some(set) = ops::open(work, &key)? {
+        let (page, packed) = (page(args)?, matches!(set, ZSetRef::Packed(_)));
+        // Scores are text here, in RESP3 too: a packed set's as it keeps them, whole numbers as such.
         next = ops::scan(work, &key, cursor, page, |member, score| {
-            found.extend([Reply::Bulk(member), Reply::bulk(num::format_f64_as(score, style))]);
+            let whole = num::whole(score).filter(|_| packed);
+            let score = whole.map_or_else(|| Reply::bulk(num::format_f64_as(score, style)), Reply::bulk);
+            found.extend([Reply::Bulk(member), score]);
         })?;
     }
     Ok(Reply::Array(vec![Reply::bulk(num::Digits::unsigned(next)), Reply::Array(found)]))

@@ -39,8 +39,17 @@ pub fn sort(work: &Work<'_>, key: &Key<'_>, query: &Query<'_>) -> Result<Vec<Opt
     shown(work, elements, query)
 }
 
+/// Redis turns a packed sorted set into a skiplist before it sorts it; SORT_RO is forgiven that here, as it only reads.
+pub fn unpack(work: &mut Work<'_>, key: &Key<'_>) -> Result<()> {
+    if work.kind(key)? == Some(Kind::ZSet) {
+        work.edit::<ZSet, _>(key, false, |edit| edit.enlarge())?;
+    }
+    Ok(())
+}
+
 /// SORT with STORE: puts what is found under `to` as a list, nothing found leaving no key. Answers how many.
 pub fn sort_store(work: &mut Work<'_>, key: &Key<'_>, query: &Query<'_>, to: &Key<'_>) -> Result<usize> {
+    unpack(work, key)?;
     let elements = sorted(work, key, query, true)?;
     let found: Vec<Bytes> =
         shown(work, elements, query)?.into_iter().map(Option::unwrap_or_default).collect();

@@ -310,7 +310,8 @@ pub fn random_repeats(work: &Work<'_>, key: &Key<'_>, count: u64) -> Result<Vec<
 /// Puts these members, which come in order and none twice, at `target`, whatever that held; none remove it. Answers how
 /// many there are.
 pub fn store(work: &mut Work<'_>, target: &Key<'_>, pairs: &[Scored], event: &'static str) -> Result<u64> {
-    if work.exists(target)? {
+    // What has expired there goes by an effect of its own, before those of this.
+    if !work.settle(target)? && work.exists(target)? {
         work.effect(&[b"DEL", target.bytes]);
     }
     if pairs.is_empty() {

@@ -622,8 +622,14 @@ impl Edit<'_, ZSet> {
     /// Gets ready for members to be put. From 7.2 on Redis chooses the large form by their number and lengths alone, be
     /// some of them equal or there already.
     pub fn expect(&mut self, members: usize, longest: usize) {
-        let packed = matches!(self.value, ZSet::Packed(_));
-        if packed && self.rules.profile >= Profile::V7_2 && !packs(self.rules, members, longest) {
+        if self.rules.profile >= Profile::V7_2 && !packs(self.rules, members, longest) {
+            self.enlarge();
+        }
+    }
+
+    /// Takes the large form.
+    pub fn enlarge(&mut self) {
+        if let ZSet::Packed(_) = self.value {
             if self.noting() {
                 self.note_whole();
             }
@@ -765,7 +771,7 @@ mod tests {
     #[test]
     fn scores_take_as_few_bytes_as_they_need() {
         let lens = [0.0, 1.0, -3.0, 100.0, 12345.0, 1e6, 0.5, 0.1, f64::INFINITY].map(|s| Digits::of(s).len);
-        assert_eq!(lens, [0, 2, 2, 3, 4, 4, 2, 8, 2]);
+        assert_eq!(lens, [0, 2, 2, 2, 4, 4, 2, 8, 2]);
         for score in [0.0, 1.5, -1e300, 5e-324, f64::MAX, f64::NEG_INFINITY, 1.0 / 3.0] {
             assert_eq!(score_of(Digits::of(score).as_bytes()), score);
         }

@@ -116,7 +116,9 @@ const ROWS: [Row; 13] = [
         target: 0.8,
         units: |n| n / 5,
         fill: |s, n| {
-            each_key(s, n, |s, k, i| s.zadd(k, (0..10).map(|m| (scattered(i + m), member(i * 10 + m)))).map(drop))
+            each_key(s, n, |s, k, i| {
+                s.zadd(k, (0..10).map(|m| (scattered(i + m), member(i * 10 + m)))).map(drop)
+            })
         },
     },
     Row {

@@ -2,6 +2,7 @@
 //! Unpublished: every foreign engine the comparison needs stands here and not in larder's own manifest.
 
 pub mod bare;
+pub mod bplus;
 pub mod bytes;
 pub mod common;
 pub mod empty;
@@ -11,3 +12,4 @@ pub mod hot;
 pub mod ordered;
 pub mod peers;
 pub mod redis;
+pub mod sorted;

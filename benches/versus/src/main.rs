@@ -1,4 +1,4 @@
-use versus::{bytes, empty, expiry, growth, hot, ordered, redis};
+use versus::{bytes, empty, expiry, growth, hot, ordered, redis, sorted};
 
 const HELP: &str = "\
 larder beside its peers. Run with --release, on a machine that does nothing else; only ratios within one run count.
@@ -14,6 +14,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
   versus expiry [keys]            a million keys whose TTLs end over 9 s: dead keys held, lag, the worst GET meanwhile
   versus empty                    what an empty store costs
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes
+  versus sorted [members] [rounds] [peers]
+                                  the skiplist beside a counted B+tree, BTreeSet and crossbeam's SkipSet
 
 Criterion's benches of the hot commands: cargo bench --manifest-path benches/versus/Cargo.toml
 ";
@@ -29,6 +31,7 @@ fn main() {
         "expiry" => expiry::main(rest),
         "empty" => empty::main(),
         "ordered" => ordered::main(rest),
+        "sorted" => sorted::main(rest),
         _ => print!("{HELP}"),
     }
 }

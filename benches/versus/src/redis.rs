@@ -367,7 +367,14 @@ fn load(n: usize) -> impl Iterator<Item = Words> {
     let counts = (0..n / SMALL).map(|i| words(&[b"SET", &[&b"count:"[..], &key(i)].concat(), b"100"]));
     let pair = (0..10_000)
         .flat_map(|i| [words(&[b"SADD", b"set:a", &key(i)]), words(&[b"SADD", b"set:b", &key(i + 5_000)])]);
-    strings.chain(hashes).chain(big_hash).chain(big_list).chain(big_set).chain(big_zset).chain(counts).chain(pair)
+    strings
+        .chain(hashes)
+        .chain(big_hash)
+        .chain(big_list)
+        .chain(big_set)
+        .chain(big_zset)
+        .chain(counts)
+        .chain(pair)
 }
 
 /// `redis [scale] [command]`: all rows, or those of the commands whose names begin so.

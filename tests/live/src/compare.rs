@@ -37,6 +37,12 @@ impl<'a> Pair<'a> {
     /// Runs one step on both, and answers the judge's reply.
     pub fn step(&mut self, step: &Step) -> (Reply, Verdict) {
         let rule = loosened(self.rules.of(&step.name), step);
+        if self.is_left_to_chance(step) {
+            return (Reply::Null, Ok(()));
+        }
+        if matches!(step.name.as_str(), "SORT" | "EXEC") {
+            self.forget_range_errors();
+        }
         // These two see dead keys in Redis.
         if matches!(step.name.as_str(), "DBSIZE" | "MEMORY|USAGE") && self.queues[step.session].is_none() {
             self.left.sweep(step.session);
@@ -56,6 +62,38 @@ impl<'a> Pair<'a> {
         };
         let verdict = verdict.map_err(named);
         (b, verdict)
+    }
+
+    /// SORT takes a number for none if the last one that anybody read was out of range: the judge does not clear C's
+    /// `errno` before it reads. Reading a weight does.
+    fn forget_range_errors(&mut self) {
+        let words = ["ZINTER", "1", "missing", "WEIGHTS", "1"].map(|word| word.as_bytes().to_vec());
+        self.right.run(CHECKER, &words);
+    }
+
+    /// A range of bytes in a skiplist whose scores differ: what Redis finds depends on how high its random towers are. Such
+    /// a command is left out, and one that is to be queued too, as nobody can tell what it will meet.
+    fn is_left_to_chance(&mut self, step: &Step) -> bool {
+        let by_bytes = |word: &Vec<u8>| word.eq_ignore_ascii_case(b"BYLEX");
+        if !step.name.contains("LEX") && !step.words.iter().any(by_bytes) {
+            return false;
+        }
+        let Some(key) = step.words.get(if step.name == "ZRANGESTORE" { 2 } else { 1 }) else { return false };
+        if self.queues[step.session].is_some() {
+            return true;
+        }
+        let mut ask = |name: &str, more: &str| {
+            let words = name.split(' ').map(|w| w.as_bytes().to_vec()).chain([key.clone()]);
+            let words: Vec<Vec<u8>> =
+                words.chain(more.split_whitespace().map(|w| w.as_bytes().to_vec())).collect();
+            self.right.run(step.session, &words)
+        };
+        if !matches!(ask("OBJECT ENCODING", ""), Reply::Bulk(name) if name == "skiplist") {
+            return false;
+        }
+        let ends = ["0 0", "-1 -1"].map(|place| ask("ZRANGE", &format!("{place} WITHSCORES")));
+        let [first, last] = ends.map(|end| bulks_and_doubles(&end).pop());
+        first != last
     }
 
     fn judge(&mut self, rule: Rule, step: &Step, before: Vec<Vec<u8>>, a: &Reply, b: &Reply) -> Verdict {
@@ -148,6 +186,7 @@ impl<'a> Pair<'a> {
         }
         let probe = match step.name.as_str() {
             "SRANDMEMBER" => words(b"SMISMEMBER", &step.words[1..2], &mine),
+            "ZRANDMEMBER" if step.words.len() < 4 => words(b"ZMSCORE", &step.words[1..2], &mine),
             "RANDOMKEY" => words(b"EXISTS", &[], &mine),
             "HRANDFIELD" if step.words.len() < 4 => words(b"HMGET", &step.words[1..2], &mine),
             _ => return Ok(()),
@@ -189,6 +228,14 @@ fn bulks(reply: &Reply) -> Vec<Vec<u8>> {
         Reply::Bulk(bytes) => vec![bytes.to_vec()],
         Reply::Array(items) | Reply::Set(items) => items.iter().flat_map(bulks).collect(),
         _ => Vec::new(),
+    }
+}
+
+/// All texts of a reply, numbers among them.
+fn bulks_and_doubles(reply: &Reply) -> Vec<String> {
+    match reply {
+        Reply::Array(items) => items.iter().flat_map(bulks_and_doubles).collect(),
+        other => vec![text::show(other)],
     }
 }
 
