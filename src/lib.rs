@@ -37,6 +37,7 @@ pub use api::{Bit, BitField};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
+pub use api::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
 pub use api::{Block, Waiting};
@@ -51,6 +52,7 @@ pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;
 pub use value::Kind;
 pub use value::bitmap::{BitOp, BitType, Overflow};
+pub use value::geo::{GeoHit, GeoPoint, GeoUnit};
 pub use value::lcs::LcsMatch;
 pub use value::list::Side;
 

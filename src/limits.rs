@@ -91,6 +91,7 @@ pub struct Rules {
     pub zset_max_listpack_entries: Setting,
     pub zset_max_listpack_value: Setting,
     pub list_max_listpack_size: Setting,
+    pub hll_sparse_max_bytes: Setting,
     pub proto_max_bulk_len: Setting,
 }
 
@@ -107,12 +108,13 @@ impl Rules {
             zset_max_listpack_entries: Setting::new(128),
             zset_max_listpack_value: Setting::new(64),
             list_max_listpack_size: Setting::new(-2),
+            hll_sparse_max_bytes: Setting::new(3000),
             proto_max_bulk_len: Setting::new(MAX_STRING as i64),
         }
     }
 
     /// The thresholds by the names CONFIG has for them.
-    pub fn settings(&self) -> [(&'static str, &Setting); 9] {
+    pub fn settings(&self) -> [(&'static str, &Setting); 10] {
         [
             ("hash-max-listpack-entries", &self.hash_max_listpack_entries),
             ("hash-max-listpack-value", &self.hash_max_listpack_value),
@@ -122,6 +124,7 @@ impl Rules {
             ("zset-max-listpack-entries", &self.zset_max_listpack_entries),
             ("zset-max-listpack-value", &self.zset_max_listpack_value),
             ("list-max-listpack-size", &self.list_max_listpack_size),
+            ("hll-sparse-max-bytes", &self.hll_sparse_max_bytes),
             ("proto-max-bulk-len", &self.proto_max_bulk_len),
         ]
     }

@@ -48,6 +48,7 @@ impl Mode {
             ("set-max-intset-entries", "4"),
             ("set-max-listpack-entries", "6"),
             ("list-max-listpack-size", "3"),
+            ("hll-sparse-max-bytes", "100"),
             ("zset-max-listpack-entries", "5"),
         ];
         for (name, value) in settings.into_iter().filter(|_| self.small) {
@@ -63,7 +64,9 @@ fn data_rows(profile: Profile) -> Vec<Row> {
     let mut rows = rows((major, minor, 99)).unwrap();
     let others = ["SWAPDB", "FLUSHALL", "FLUSHDB", "SELECT"];
     rows.retain(|row| {
-        let holds = ["string", "bitmap", "hash", "list", "set", "sorted-set", "generic"].contains(&row.group);
+        let holds =
+            ["string", "bitmap", "hyperloglog", "hash", "list", "set", "sorted-set", "geo", "generic"]
+                .contains(&row.group);
         (holds || others.contains(&&*row.name)) && !row.name.ends_with("|HELP")
     });
     rows

@@ -388,6 +388,73 @@ fn work_queue_on_a_list() -> Result<()> {
     Ok(())
 }
 
+/// A map of shops: who is near, who is nearest of those that are open, and moving one.
+#[test]
+fn shops_near_by() -> Result<()> {
+    use larder::{GeoSearch, GeoUnit};
+    let store = Store::new();
+    store.geoadd(
+        "shops",
+        [
+            (2.3522, 48.8566, "bakery at the town hall"),
+            (2.3499, 48.8530, "bookshop by the bridge"),
+            (2.2945, 48.8584, "kiosk under the tower"),
+            (2.3376, 48.8606, "print shop at the museum"),
+            (7.7521, 48.5734, "wine cellar far away"),
+        ],
+    )?;
+
+    // Within two kilometres of where I stand, the nearest first.
+    let here = || GeoSearch::from_lonlat(2.3488, 48.8534);
+    let near = store.geosearch("shops", here().by_radius(2.0, GeoUnit::Km).asc())?;
+    let names: Vec<&Bytes> = near.iter().map(|hit| &hit.member).collect();
+    assert_eq!(names, ["bookshop by the bridge", "bakery at the town hall", "print shop at the museum"]);
+    assert!(near[0].distance < 0.1, "round the corner");
+
+    // The nearest that is open: the shops are members of a sorted set, so set algebra finds what two sets share.
+    store.zadd("open", [(1.0, "bakery at the town hall"), (1.0, "kiosk under the tower")])?;
+    store.geosearchstore_dist("near", "shops", here().by_radius(10.0, GeoUnit::Km))?;
+    let far = store.zscore("near", "kiosk under the tower")?.expect("it is near");
+    assert_eq!(far.round(), 4.0);
+    let open: Vec<Bytes> = store.zinter(["near", "open"])?.into_iter().map(|(shop, _)| shop).collect();
+    assert_eq!(open, ["bakery at the town hall", "kiosk under the tower"]);
+
+    // The kiosk moves next door; the address in short is the geohash, whose beginnings are areas.
+    store.geoadd("shops", [(2.3490, 48.8535, "kiosk under the tower")])?;
+    let one = store.geosearch("shops", here().by_radius(2.0, GeoUnit::Km).count(1))?;
+    assert_eq!(one[0].member, "kiosk under the tower");
+    let areas = store.geohash("shops", ["kiosk under the tower", "bookshop by the bridge"])?;
+    assert_eq!(areas[0].as_ref().map(|hash| &hash[..6]), areas[1].as_ref().map(|hash| &hash[..6]));
+
+    // A shop that closes is a member that is removed.
+    store.zrem("shops", ["kiosk under the tower"])?;
+    assert_eq!(store.geodist("shops", "kiosk under the tower", "bookshop by the bridge", GeoUnit::M)?, None);
+    Ok(())
+}
+
+/// How many visitors a site had, a day and a week, without keeping who they were.
+#[test]
+fn unique_visitors_by_day_and_week() -> Result<()> {
+    let (clock, store) = on_a_clock();
+    let days: Vec<String> = (1..=7).map(|day| format!("visitors:day:{day}")).collect();
+    for (n, day) in days.iter().enumerate() {
+        // Each day two thousand people come, half of whom came the day before.
+        store.pfadd(day, (n * 1000..n * 1000 + 2000).map(|who| format!("visitor {who}")))?;
+        store.expire(day, 30 * 24 * HOUR)?;
+    }
+    let within = |count: u64, exact: u64| count.abs_diff(exact) * 100 <= exact * 3;
+    assert!(within(store.pfcount(&days[0])?, 2000));
+    assert!(within(store.pfcount_union(&days)?, 8000), "who came twice counts once");
+
+    // The week's count is kept longer than the days.
+    store.pfmerge("visitors:week", &days)?;
+    clock.advance(31 * 24 * HOUR);
+    assert_eq!(store.keys("visitors:day:*")?.len(), 0);
+    assert!(within(store.pfcount("visitors:week")?, 8000));
+    assert!(store.strlen("visitors:week")? <= 12_304, "12 KiB, however many come");
+    Ok(())
+}
+
 /// A leaderboard: a player keeps the best score, and sees the top, the own place, and who stands just above and below.
 #[test]
 fn leaderboard_with_ranks_and_neighbours() -> Result<()> {

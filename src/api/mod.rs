@@ -9,8 +9,10 @@ mod expire;
 #[cfg(feature = "typed")]
 mod frugal;
 mod generic;
+mod geo;
 mod hash;
 mod hash_ttl;
+mod hyperloglog;
 mod keyspace;
 mod list;
 mod server;
@@ -29,6 +31,7 @@ pub use bitmap::{Bit, BitField};
 pub use builder::Builder;
 pub use expire::{Deadline, ExpireOptions, Ttl};
 pub use generic::CopyOptions;
+pub use geo::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use hash::HashScan;
 pub use hash_ttl::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions};
 pub use keyspace::{Scan, ScanPrefix};

@@ -102,6 +102,7 @@ fn unit(name: &str) -> Unit {
     match name {
         "list-max-listpack-size" | "list-max-ziplist-size" => Unit::Int,
         "proto-max-bulk-len" => Unit::Memory(1 << 20),
+        "hll-sparse-max-bytes" => Unit::Memory(0),
         name if name.ends_with("-value") && !name.starts_with("set-") => Unit::Memory(0),
         _ => Unit::Count,
     }

@@ -97,7 +97,9 @@ impl Kind {
     /// The one table from an argument's name to its type. What is not listed is a string.
     fn of(name: &str, command: &str) -> Kind {
         match name {
-            "key" | "key1" | "key2" | "newkey" | "destkey" | "source" | "destination" => Kind::Key,
+            "key" | "key1" | "key2" | "newkey" | "destkey" | "sourcekey" | "source" | "destination" => {
+                Kind::Key
+            }
             "pattern" => Kind::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" | "timestamp" => Kind::UnixTime,
             "seconds" | "milliseconds" | "count" | "offset" | "index" | "index1" | "index2" | "start"

@@ -15,9 +15,11 @@ mod connection;
 mod debug;
 mod expire;
 mod generic;
+mod geo;
 mod hash;
 mod hash_ttl;
 mod help;
+mod hyperloglog;
 mod info;
 mod keyspace;
 mod list;
@@ -48,6 +50,8 @@ const GROUPS: &[&[Row]] = &[
     list::ROWS,
     list_wait::ROWS,
     set::ROWS,
+    geo::ROWS,
+    hyperloglog::ROWS,
     zset::ROWS,
     zset_algebra::ROWS,
     generic::ROWS,

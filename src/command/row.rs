@@ -69,6 +69,8 @@ impl Flags {
 pub enum Group {
     String,
     Bitmap,
+    Geo,
+    HyperLogLog,
     Hash,
     List,
     Set,
@@ -85,6 +87,8 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
+            Group::Geo => "geo",
+            Group::HyperLogLog => "hyperloglog",
             Group::Hash => "hash",
             Group::List => "list",
             Group::Set => "set",
@@ -266,6 +270,8 @@ pub struct Row {
     pub categories: &'static [&'static str],
     /// It can't be queued in MULTI (WATCH) or is run at once there (EXEC, DISCARD, ...).
     pub immediate: bool,
+    /// It reads by all signs, and yet changes bytes on the way (PFCOUNT keeps its answer): it needs its keys for itself.
+    pub caches: bool,
 }
 
 impl Row {
@@ -289,6 +295,7 @@ impl Row {
             tips: &[],
             categories: &[],
             immediate: false,
+            caches: false,
         }
     }
 
@@ -372,6 +379,12 @@ impl Row {
     /// Runs at once inside MULTI.
     pub const fn immediate(mut self) -> Row {
         self.immediate = true;
+        self
+    }
+
+    /// Changes bytes though it reads.
+    pub const fn caches(mut self) -> Row {
+        self.caches = true;
         self
     }
 

@@ -259,7 +259,7 @@ impl Session {
             Run::Wait(_) | Run::Container(_) => return Err(args.arity_error()),
         };
         let keyspace = self.store.keyspace();
-        let access = if row.writes() { Access::Write } else { Access::Read };
+        let access = if row.writes() || row.caches { Access::Write } else { Access::Read };
         let keys: Vec<Key<'_>>;
         let lock = match (row.hold_for(words), row.only_key().and_then(|at| words.get(at))) {
             (Hold::All, _) => Lock::All,

@@ -4,8 +4,10 @@
 pub mod bitmap;
 pub mod expire;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod hash_ttl;
+pub mod hyperloglog;
 pub mod keyspace;
 pub mod list;
 pub mod server;

@@ -11,7 +11,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub mod bitmap;
+pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod list;
 pub mod set;

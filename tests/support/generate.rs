@@ -114,6 +114,7 @@ impl Maker<'_> {
 
     fn argument(&mut self, arg: &Arg) {
         let times = match arg.multiple {
+            true if self.family == Some('p') && arg.name == "element" && self.rng.chance(15) => 300,
             true if self.rng.chance(1) => 150,
             true => 1 + self.rng.below(4),
             false => 1,
@@ -145,14 +146,17 @@ impl Maker<'_> {
     }
 
     fn word(&mut self, arg: &Arg, times: usize) -> Vec<u8> {
-        let name = arg.name.as_ref();
+        let name = match arg.name.as_ref() {
+            "member1" | "member2" => "member",
+            name => name,
+        };
         match arg.kind {
             Kind::Key => self.key(),
             Kind::Integer => self.integer(name),
             Kind::UnixTime => self.deadline(name.contains("milli")),
             Kind::Double if matches!(name, "min" | "max") => self.score_end(),
             Kind::Double if name == "score" && self.rng.chance(85) => self.score(),
-            Kind::Double => self.double(),
+            Kind::Double => self.measure(name),
             Kind::Pattern => self.rng.pick(&PATTERNS).as_bytes().to_vec(),
             _ => self.string(name, times),
         }
@@ -227,6 +231,22 @@ impl Maker<'_> {
         n.to_string().into_bytes()
     }
 
+    /// Places near each other and near the edges, lengths of any size.
+    fn measure(&mut self, name: &str) -> Vec<u8> {
+        let places: &[&str] = match name {
+            "longitude" => &["180", "-180", "179.99", "-179.99", "0", "180.1", "13.361389", "15.087269"],
+            "latitude" => &["85.05112878", "-85.05112878", "85", "0", "90", "38.115556", "37.502669"],
+            "radius" | "width" | "height" => &["0", "1", "200", "5000", "20000", "-1", "1e9", "inf"],
+            _ => return self.double(),
+        };
+        match self.rng.below(20) {
+            0 => self.double(),
+            1..=8 => places[self.rng.below(places.len())].as_bytes().to_vec(),
+            9..=12 => (self.rng.below(2000) as f64 / 100.0).to_string().into_bytes(),
+            _ => (self.rng.below(160) as i64 - 80).to_string().into_bytes(),
+        }
+    }
+
     fn double(&mut self) -> Vec<u8> {
         if self.rng.chance(40) {
             return format!("{}", self.rng.below(2000) as f64 / 8.0 - 100.0).into_bytes();
@@ -273,6 +293,10 @@ impl Maker<'_> {
 
     fn string(&mut self, name: &str, times: usize) -> Vec<u8> {
         match name {
+            "subcommand" => {
+                self.rng.pick(&["GETREG", "DECODE", "ENCODING", "TODENSE", "x"]).as_bytes().to_vec()
+            }
+            "element" if self.family == Some('p') => format!("e{}", self.rng.below(4000)).into_bytes(),
             "min" | "max" => self.lex_end(),
             "encoding" => self.rng.pick(&ENCODINGS).as_bytes().to_vec(),
             "type" => self

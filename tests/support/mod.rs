@@ -10,3 +10,4 @@ pub mod rng;
 pub mod rows;
 pub mod text;
 pub mod typed;
+pub mod typed_geo;

@@ -14,7 +14,8 @@ pub struct Row {
 /// Keys are named by what they mostly hold: `h0` is a hash most of the time.
 fn family(group: &str) -> Option<char> {
     match group {
-        "string" | "bitmap" | "hyperloglog" => Some('s'),
+        "string" | "bitmap" => Some('s'),
+        "hyperloglog" => Some('p'),
         "hash" => Some('h'),
         "list" => Some('l'),
         "set" => Some('t'),

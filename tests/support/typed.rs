@@ -5,6 +5,7 @@
 use super::case::Section;
 use super::door::Door;
 use super::embedded::Embedded;
+use super::typed_geo::{places, searches};
 use larder::{
     Aggregate, Bit, BitOp, BitUnit, Bytes, CopyOptions, Deadline, ExpireOptions, FieldExpire, FieldPersist,
     FloatStyle, GetExOptions, HGetExOptions, HSetExOptions, LPosOptions, Occurrences, Reply, Result, Scope,
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use std::ops::Bound;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-type Answer = Option<Result<Reply>>;
+pub type Answer = Option<Result<Reply>>;
 
 /// Calls the method that a command line stands for.
 pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
@@ -24,6 +25,7 @@ pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
         strings,
         string_options,
         bitmaps,
+        hyperloglogs,
         hashes,
         fields,
         lists,
@@ -34,6 +36,8 @@ pub fn call<S: Scope>(store: &Store<S>, args: &[Vec<u8>]) -> Answer {
         zset_ends,
         zset_ranges,
         zset_algebra,
+        places,
+        searches,
         keys,
         times,
     ];
@@ -51,7 +55,7 @@ fn uint(word: &[u8]) -> Option<u64> {
     int(word)?.try_into().ok()
 }
 
-fn size(word: &[u8]) -> Option<usize> {
+pub fn size(word: &[u8]) -> Option<usize> {
     uint(word)?.try_into().ok()
 }
 
@@ -77,7 +81,7 @@ fn at(span: Duration) -> SystemTime {
     UNIX_EPOCH + span
 }
 
-fn is(word: &[u8], token: &str) -> bool {
+pub fn is(word: &[u8], token: &str) -> bool {
     word.eq_ignore_ascii_case(token.as_bytes())
 }
 
@@ -110,7 +114,7 @@ fn yes(result: Result<bool>) -> Answer {
     Some(result.map(|yes| Reply::Integer(yes.into())))
 }
 
-fn count<N: TryInto<i64>>(result: Result<N>) -> Answer {
+pub fn count<N: TryInto<i64>>(result: Result<N>) -> Answer {
     Some(result.map(|n| Reply::Integer(n.try_into().unwrap_or(i64::MAX))))
 }
 
@@ -271,6 +275,17 @@ fn bitmaps<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
             };
             count(store.bitop(op, dest, some(sources)?))
         }
+        _ => None,
+    }
+}
+
+fn hyperloglogs<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer {
+    match (name, words) {
+        ("PFADD", [key, elements @ ..]) => yes(store.pfadd(key, elements)),
+        // A full one counts as more than a number can say, which the command prints as a negative one.
+        ("PFCOUNT", [key]) => count(store.pfcount(key).map(|n| n as i64)),
+        ("PFCOUNT", keys) => count(store.pfcount_union(some(keys)?).map(|n| n as i64)),
+        ("PFMERGE", [dest, sources @ ..]) => done(store.pfmerge(dest, sources)),
         _ => None,
     }
 }
