@@ -34,13 +34,13 @@ pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Bit, BitField};
+pub use api::{Block, Waiting};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
 pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan};
 pub use api::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
-pub use api::{Block, Waiting};
 pub use bytes::Bytes;
 pub use clock::{Clock, Participant};
 pub use command::{Executing, Form, Protocol, Reply, Session};

@@ -129,7 +129,10 @@ fn inside_a_body_the_store_refuses_and_the_transaction_does_not_wait() {
             assert_eq!(store.blpop(["q"], Block::Forever), Err(Error::Reentrant));
             assert_eq!(store.blmove("q", Side::Left, "r", Side::Left, SECOND), Err(Error::Reentrant));
             assert!(matches!(store.execute(["BLPOP", "q", "0"]), Err(Error::Reentrant)));
-            assert!(matches!(poll(&mut store.blpop_async(["q"], SECOND)), Poll::Ready(Err(Error::Reentrant))));
+            assert!(matches!(
+                poll(&mut store.blpop_async(["q"], SECOND)),
+                Poll::Ready(Err(Error::Reentrant))
+            ));
             assert_eq!(tx.blpop(["q"], Block::Forever)?, None);
             tx.rpush("q", ["a", "b"])?;
             assert_eq!(tx.blpop(["r", "q"], Block::Forever)?.unwrap().1, "a");
@@ -258,7 +261,9 @@ fn two_threads_and_ten_tasks_drain_one_list() {
         }
         false
     };
-    let hand_in = |mine: Vec<Bytes>| mine.into_iter().for_each(|item| *seen.lock().unwrap().entry(item).or_default() += 1);
+    let hand_in = |mine: Vec<Bytes>| {
+        mine.into_iter().for_each(|item| *seen.lock().unwrap().entry(item).or_default() += 1)
+    };
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -277,7 +282,8 @@ fn two_threads_and_ten_tasks_drain_one_list() {
         for half in 0..2 {
             let store = &store;
             scope.spawn(move || {
-                (half * ITEMS / 2..(half + 1) * ITEMS / 2).for_each(|n| drop(store.rpush("q", [n.to_string()])));
+                (half * ITEMS / 2..(half + 1) * ITEMS / 2)
+                    .for_each(|n| drop(store.rpush("q", [n.to_string()])));
             });
         }
     });
@@ -419,8 +425,15 @@ fn giving_up_at_random_loses_nothing() {
         drop(sent);
     });
     drop(alarm);
-    let mut items: Vec<usize> = received.iter().map(|item| String::from_utf8_lossy(&item).parse().unwrap()).collect();
-    items.extend(store.lrange("q", ..).unwrap().iter().filter_map(|item| String::from_utf8_lossy(item).parse::<usize>().ok()));
+    let mut items: Vec<usize> =
+        received.iter().map(|item| String::from_utf8_lossy(&item).parse().unwrap()).collect();
+    items.extend(
+        store
+            .lrange("q", ..)
+            .unwrap()
+            .iter()
+            .filter_map(|item| String::from_utf8_lossy(item).parse::<usize>().ok()),
+    );
     items.sort_unstable();
     assert_eq!(items, (0..ITEMS).collect::<Vec<_>>());
     nobody_waits(&store);
@@ -444,8 +457,12 @@ fn advance_times_out_in_order() {
         })
         .collect();
     clock.advance(2 * SECOND);
-    let seen: Vec<(usize, u64)> =
-        order.lock().unwrap().iter().map(|(n, at)| (*n, at.duration_since(begun).unwrap().as_secs())).collect();
+    let seen: Vec<(usize, u64)> = order
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(n, at)| (*n, at.duration_since(begun).unwrap().as_secs()))
+        .collect();
     assert_eq!(seen, [(1, 1), (4, 1), (2, 2), (3, 2)]);
     assert!(poll(&mut waiting[0]).is_pending());
     store.rpush("q", ["x"]).unwrap();
@@ -557,7 +574,10 @@ fn transcript(seed: u64) -> String {
             0 => vec![b"SPOP".to_vec(), format!("t{}", step % 3).into_bytes()],
             1 => vec![b"RANDOMKEY".to_vec()],
             2 => vec![b"SCAN".to_vec(), b"0".to_vec()],
-            3 => ["SADD", "t0", "a", "b", "c", "d", "e", "f", "g"].iter().map(|w| w.as_bytes().to_vec()).collect(),
+            3 => ["SADD", "t0", "a", "b", "c", "d", "e", "f", "g"]
+                .iter()
+                .map(|w| w.as_bytes().to_vec())
+                .collect(),
             4 => vec![b"SRANDMEMBER".to_vec(), b"t0".to_vec(), b"-5".to_vec()],
             5 => ["SET", "s9", "v", "PX", "300"].iter().map(|w| w.as_bytes().to_vec()).collect(),
             6 => ["XADD", "x9", "*", "f", "v"].iter().map(|w| w.as_bytes().to_vec()).collect(),
@@ -631,7 +651,8 @@ fn drive(
         }
     }
     let (ready, woken) = mpsc::channel();
-    let wakers: Vec<Waker> = (0..tasks.len()).map(|n| Waker::from(Arc::new(Task(n, ready.clone())))).collect();
+    let wakers: Vec<Waker> =
+        (0..tasks.len()).map(|n| Waker::from(Arc::new(Task(n, ready.clone())))).collect();
     (0..tasks.len()).for_each(|n| ready.send(n).unwrap());
     let mut running = tasks.len();
     while running > 0 {

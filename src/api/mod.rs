@@ -41,12 +41,12 @@ pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
 pub use string::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use transaction::{Open, Transaction};
-pub use wait::{Block, Waiting};
 #[cfg(feature = "typed-json")]
 pub use typed::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use typed::MessagePack;
 #[cfg(feature = "typed")]
 pub use typed::{Bincode, Codec, Typed};
+pub use wait::{Block, Waiting};
 pub use zset::{ZAddOptions, ZEnd, ZRange, ZSetScan};
 pub use zset_algebra::{Aggregate, ZMix};

@@ -81,10 +81,16 @@ const CLIENT: &[Row] = &[
         .named("CLIENT|GETREDIR")
         .since(6, 0, 0)
         .doc("Answers the session that is sent invalidations; -1 while nothing is tracked", "O(1)"),
-    Row::new("CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", -3, COMMON.or(ADMIN), Group::Connection, Run::Session(unblock))
-        .named("CLIENT|UNBLOCK")
-        .since(5, 0, 0)
-        .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
+    Row::new(
+        "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]",
+        -3,
+        COMMON.or(ADMIN),
+        Group::Connection,
+        Run::Session(unblock),
+    )
+    .named("CLIENT|UNBLOCK")
+    .since(5, 0, 0)
+    .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
     help::row("CLIENT HELP", "CLIENT|HELP", Group::Connection),
 ];
 

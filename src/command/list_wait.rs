@@ -76,14 +76,14 @@ fn brpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
 fn pop(args: &Args<'_>, profile: Profile, side: Side) -> Result<Box<dyn Ask>> {
     let [keys @ .., _] = args.rest(1) else { return Err(args.arity_error()) };
     let timeout = args.timeout(profile, args.len() - 1)?;
-    let answer = |(key, elements): (Bytes, Vec<Bytes>), _| Reply::bulks(std::iter::once(key).chain(elements));
+    let answer = |(key, elements): (Bytes, Vec<Bytes>)| Reply::bulks(std::iter::once(key).chain(elements));
     ask(Elements { side, count: 1 }, keys, timeout, answer).boxed()
 }
 
 fn blmpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     let (keys, side, count) = args.multi_pop(2, side)?;
     let timeout = args.timeout(profile, 1)?;
-    let answer = |(key, elements): (Bytes, Vec<Bytes>), _| from_key(&key, elements);
+    let answer = |(key, elements): (Bytes, Vec<Bytes>)| from_key(&key, elements);
     ask(Elements { side, count }, keys, timeout, answer).boxed()
 }
 
@@ -100,6 +100,6 @@ fn brpoplpush(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
 fn shift(args: &Args<'_>, from: Side, to: Side, timeout: std::time::Duration) -> Result<Box<dyn Ask>> {
     let [source, target, ..] = args.rest(1) else { return Err(Error::Syntax) };
     let wish = Move { from, to, target: Bytes::from(*target) };
-    let question = ask(wish, &[source], timeout, |element, _| Reply::Bulk(element));
+    let question = ask(wish, &[source], timeout, Reply::Bulk);
     question.into_target(target).or_else(Reply::Null).boxed()
 }

@@ -159,13 +159,7 @@ impl Session {
         self.store.keyspace().database(self.db as i64).map(drop)
     }
 
-    fn ask(
-        &self,
-        row: &'static Row,
-        read: ReadAsk,
-        words: &[&[u8]],
-        waiter: Waiter,
-    ) -> Result<Asked> {
+    fn ask(&self, row: &'static Row, read: ReadAsk, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
         let keyspace = self.store.keyspace();
         let asks = read(&self.args(row, words), keyspace.rules.profile)?;
         asks.begin(keyspace, self.db, self.id, waiter)

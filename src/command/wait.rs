@@ -34,29 +34,20 @@ pub trait Awaited: Send {
     fn block(self: Box<Self>) -> Result<Reply>;
 }
 
-/// How a gift is put into a reply.
-type Answer<G> = Box<dyn FnOnce(G) -> Reply + Send>;
-
 /// A request with the way to answer it.
 pub struct Question<W: Wish> {
     request: Request<W>,
-    answer: fn(W::Gift, bool) -> Reply,
-    resp3: bool,
+    answer: fn(W::Gift) -> Reply,
     /// What a command that may not wait answers where there is nothing.
     nothing: Reply,
 }
 
 /// Asks for a wish to come true at one of these keys within the timeout, where zero is for ever.
-pub fn ask<W: Wish>(
-    wish: W,
-    keys: &[&[u8]],
-    timeout: Duration,
-    answer: fn(W::Gift, bool) -> Reply,
-) -> Question<W> {
+pub fn ask<W: Wish>(wish: W, keys: &[&[u8]], timeout: Duration, answer: fn(W::Gift) -> Reply) -> Question<W> {
     let keys = keys.iter().map(|key| Bytes::from(*key)).collect();
     let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
     let request = Request { wish, keys, targets: Vec::new(), timeout };
-    Question { request, answer, resp3: false, nothing: Reply::NullArray }
+    Question { request, answer, nothing: Reply::NullArray }
 }
 
 impl<W: Wish> Question<W> {
@@ -72,12 +63,6 @@ impl<W: Wish> Question<W> {
         self
     }
 
-    /// Whether the session speaks RESP3.
-    pub fn resp3(mut self, resp3: bool) -> Self {
-        self.resp3 = resp3;
-        self
-    }
-
     pub fn boxed(self) -> Result<Box<dyn Ask>> {
         Ok(Box::new(self))
     }
@@ -86,7 +71,7 @@ impl<W: Wish> Question<W> {
 impl<W: Wish> Ask for Question<W> {
     fn once(&self, work: &mut Work<'_>) -> Result<Reply> {
         let taken = self.request.once(work)?;
-        Ok(taken.map_or(self.nothing.clone(), |gift| (self.answer)(gift, self.resp3)))
+        Ok(taken.map_or(self.nothing.clone(), self.answer))
     }
 
     fn begin(
@@ -96,30 +81,28 @@ impl<W: Wish> Ask for Question<W> {
         session: u64,
         waiter: Waiter,
     ) -> Result<Asked> {
-        let (answer, resp3) = (self.answer, self.resp3);
-        let answer: Answer<W::Gift> = Box::new(move |gift| answer(gift, resp3));
+        let answer = self.answer;
         Ok(match self.request.begin(keyspace, db, Some(session), waiter)? {
             Begun::Now(gift) => Asked::Answered(gift.map_or(Reply::NullArray, answer)),
-            Begun::Later(pending) => Asked::Waits(Box::new(Open { pending, answer: Some(answer) })),
+            Begun::Later(pending) => Asked::Waits(Box::new(Open { pending, answer })),
         })
     }
 }
 
 struct Open<W: Wish> {
     pending: Pending<W>,
-    answer: Option<Answer<W::Gift>>,
+    answer: fn(W::Gift) -> Reply,
 }
 
 impl<W: Wish> Awaited for Open<W> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Reply>> {
         let gift = ready!(self.pending.poll(context))?;
-        let answered = gift.and_then(|gift| self.answer.take().map(|answer| answer(gift)));
-        Poll::Ready(Ok(answered.unwrap_or(Reply::NullArray)))
+        Poll::Ready(Ok(gift.map_or(Reply::NullArray, self.answer)))
     }
 
     fn block(self: Box<Self>) -> Result<Reply> {
         let Open { pending, answer } = *self;
         let gift = pending.block()?;
-        Ok(gift.and_then(|gift| answer.map(|answer| answer(gift))).unwrap_or(Reply::NullArray))
+        Ok(gift.map_or(Reply::NullArray, answer))
     }
 }

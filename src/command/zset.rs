@@ -302,7 +302,7 @@ fn zmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 fn bzmpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     let (keys, end, count) = args.multi_pop(2, end)?;
     let timeout = args.timeout(profile, 1)?;
-    ask(Members { end, count }, keys, timeout, |(key, pairs), _| from_key(&key, pairs)).boxed()
+    ask(Members { end, count }, keys, timeout, |(key, pairs)| from_key(&key, pairs)).boxed()
 }
 
 fn end(options: &mut Options<'_>) -> Result<ZEnd> {
@@ -330,7 +330,7 @@ fn bzpopmax(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
 fn pop_or_wait(args: &Args<'_>, profile: Profile, end: ZEnd) -> Result<Box<dyn Ask>> {
     let [keys @ .., _] = args.rest(1) else { return Err(args.arity_error()) };
     let timeout = args.timeout(profile, args.len() - 1)?;
-    let answer = |(key, pairs): (Bytes, Vec<Scored>), _| {
+    let answer = |(key, pairs): (Bytes, Vec<Scored>)| {
         let pair = pairs.into_iter().flat_map(|(member, score)| [Reply::Bulk(member), Reply::Double(score)]);
         Reply::Array(std::iter::once(Reply::Bulk(key)).chain(pair).collect())
     };

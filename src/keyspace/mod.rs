@@ -366,8 +366,7 @@ fn spells_int(bytes: &[u8]) -> bool {
 
 impl Tick for Keyspace {
     fn next_event(&self) -> u64 {
-        let expires =
-            self.background && self.active_expire.load(Relaxed) && !self.loading.load(Relaxed);
+        let expires = self.background && self.active_expire.load(Relaxed) && !self.loading.load(Relaxed);
         self.next_timeout().min(if expires { self.next_due() } else { u64::MAX })
     }
 

@@ -32,7 +32,8 @@ pub trait Wish: Send + Sync + 'static {
     }
 
     /// Takes what is there: from the key at `ready`, which was just written, or from the first of all that has any.
-    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Result<Option<Self::Gift>>;
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>)
+    -> Result<Option<Self::Gift>>;
 
     /// Puts a gift that nobody received back where it came from.
     fn give_back(&self, work: &mut Work<'_>, gift: Self::Gift) -> Result<()>;

@@ -27,7 +27,12 @@ impl Wish for Elements {
         Kind::List
     }
 
-    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Result<Option<Self::Gift>> {
+    fn take(
+        &self,
+        work: &mut Work<'_>,
+        keys: &[Key<'_>],
+        ready: Option<usize>,
+    ) -> Result<Option<Self::Gift>> {
         let keys = offered(keys, ready);
         let popped = list::multi_pop(work, keys, self.side, self.count)?;
         Ok(popped.map(|(at, elements)| (Bytes::from(keys[at].bytes), elements)))
@@ -78,7 +83,12 @@ impl Wish for Members {
         Kind::ZSet
     }
 
-    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Result<Option<Self::Gift>> {
+    fn take(
+        &self,
+        work: &mut Work<'_>,
+        keys: &[Key<'_>],
+        ready: Option<usize>,
+    ) -> Result<Option<Self::Gift>> {
         let keys = offered(keys, ready);
         let popped = zset::multi_pop(work, keys, self.end, self.count)?;
         Ok(popped.map(|(at, members)| (Bytes::from(keys[at].bytes), members)))

@@ -126,8 +126,11 @@ impl Section {
 
     /// Whether redis-server 7.0.15 can be asked.
     pub fn is_for_the_judge(&self) -> bool {
-        let slept: Duration =
-            self.actions.iter().map(|a| if let Action::Advance(d, _) = a { *d } else { Duration::ZERO }).sum();
+        let slept: Duration = self
+            .actions
+            .iter()
+            .map(|a| if let Action::Advance(d, _) = a { *d } else { Duration::ZERO })
+            .sum();
         self.profile.is_none() && self.doc.is_none() && !self.clock && slept <= LONGEST_SLEEP
     }
 }

@@ -13,3 +13,4 @@ pub mod ordered;
 pub mod peers;
 pub mod redis;
 pub mod sorted;
+pub mod waiting;

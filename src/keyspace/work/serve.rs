@@ -7,12 +7,7 @@ impl<'s> Work<'s> {
     /// Begins again with every shard that the waiters at these keys need, and those whom their commands would serve in
     /// turn. `held` are the shards the unit has; they are given up where more are needed, and all is looked at anew.
     #[cold]
-    pub(super) fn widen(
-        keyspace: &'s Keyspace,
-        db: usize,
-        keys: &[Key<'_>],
-        mut held: Held<'s>,
-    ) -> Work<'s> {
+    pub(super) fn widen(keyspace: &'s Keyspace, db: usize, keys: &[Key<'_>], mut held: Held<'s>) -> Work<'s> {
         let mut shards: Vec<usize> = held.indices().collect();
         loop {
             let work = Work::with(keyspace, db, held);

@@ -30,7 +30,15 @@ impl ServerDoor {
     pub fn start() -> Result<ServerDoor, String> {
         let server = Server::start()?;
         let control = Client::connect(&server.socket())?;
-        Ok(ServerDoor { server, control, sessions: HashMap::new(), waiting: BTreeSet::new(), passed: false, changed: Vec::new(), resp3: false })
+        Ok(ServerDoor {
+            server,
+            control,
+            sessions: HashMap::new(),
+            waiting: BTreeSet::new(),
+            passed: false,
+            changed: Vec::new(),
+            resp3: false,
+        })
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
