@@ -4,7 +4,7 @@ use super::store::{Scope, Shared, Store, drain};
 use crate::keyspace::Keyspace;
 use crate::keyspace::wait::{Begun, Pending, Request, Waiter, Wish};
 use crate::ops::wait::{Elements, Members, Move};
-use crate::ops::zset::ZEnd;
+use crate::ops::zset::{Scored, ZEnd};
 use crate::value::list::Side;
 use crate::{Bytes, Result};
 use std::fmt;
@@ -156,7 +156,7 @@ fn single<T: Default>((key, mut items): (Bytes, Vec<T>)) -> (Bytes, T) {
     (key, items.pop().unwrap_or_default())
 }
 
-fn single_scored((key, members): (Bytes, Vec<(Bytes, f64)>)) -> (Bytes, Bytes, f64) {
+fn single_scored((key, members): (Bytes, Vec<Scored>)) -> (Bytes, Bytes, f64) {
     let (member, score) = single((key.clone(), members)).1;
     (key, member, score)
 }
@@ -348,7 +348,7 @@ impl<S: Scope> Store<S> {
         end: ZEnd,
         count: usize,
         block: impl Into<Block>,
-    ) -> Result<Option<(Bytes, Vec<(Bytes, f64)>)>> {
+    ) -> Result<Option<(Bytes, Vec<Scored>)>> {
         self.wait(members(keys, end, count, block))
     }
 }
@@ -456,7 +456,7 @@ impl Store<Shared> {
         end: ZEnd,
         count: usize,
         block: impl Into<Block>,
-    ) -> Waiting<Option<(Bytes, Vec<(Bytes, f64)>)>> {
+    ) -> Waiting<Option<(Bytes, Vec<Scored>)>> {
         self.wait_async(members(keys, end, count, block), same)
     }
 }

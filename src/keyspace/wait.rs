@@ -176,10 +176,13 @@ impl<W: Wish> Waits for Ticket<W> {
 #[derive(Default)]
 pub struct Waiters(Option<Box<Waiting>>);
 
+/// Tickets with their numbers, in order.
+type Queue = VecDeque<(u64, Arc<dyn Waits>)>;
+
 #[derive(Default)]
 struct Waiting {
     /// Queues by key, in order of tickets; all databases together.
-    queues: HashMap<Bytes, VecDeque<(u64, Arc<dyn Waits>)>>,
+    queues: HashMap<Bytes, Queue>,
     /// How many places in queues are of tickets that need other shards too.
     wide: usize,
 }
@@ -240,7 +243,7 @@ impl Waiters {
     /// The keys of a database at which somebody waits, the longest wait first.
     pub fn keys(&self, db: usize) -> Vec<Bytes> {
         let queues = self.0.iter().flat_map(|waiting| &waiting.queues);
-        let first = |(key, queue): (_, &VecDeque<(u64, Arc<dyn Waits>)>)| {
+        let first = |(key, queue): (_, &Queue)| {
             queue.iter().find(|(_, ticket)| ticket.about().db == db).map(|(seq, _)| (*seq, Bytes::clone(key)))
         };
         let mut keys: Vec<(u64, Bytes)> = queues.filter_map(first).collect();
