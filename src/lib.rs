@@ -30,7 +30,7 @@ pub mod value;
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use api::MessagePack;
-pub use api::{Aggregate, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
+pub use api::{Aggregate, Scored, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Bit, BitField};

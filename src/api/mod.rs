@@ -48,5 +48,5 @@ pub use typed::MessagePack;
 #[cfg(feature = "typed")]
 pub use typed::{Bincode, Codec, Typed};
 pub use wait::{Block, Waiting};
-pub use zset::{ZAddOptions, ZEnd, ZRange, ZSetScan};
+pub use zset::{Scored, ZAddOptions, ZEnd, ZRange, ZSetScan};
 pub use zset_algebra::{Aggregate, ZMix};

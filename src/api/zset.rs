@@ -5,13 +5,13 @@ use super::store::{drain, slices};
 use super::{Scope, Store};
 use crate::keyspace::{Access, Key, Work};
 use crate::ops::set::Page;
-use crate::ops::zset::{self as ops, Given, Scored};
+use crate::ops::zset::{self as ops, Given};
 use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way};
 use crate::{Bytes, Error, Result};
 use std::ops::{Bound, RangeBounds};
 use std::vec;
 
-pub use crate::ops::zset::ZEnd;
+pub use crate::ops::zset::{Scored, ZEnd};
 
 /// Which members [`Store::zadd_with`] minds, and what it counts; all and the new ones, unless told otherwise.
 ///
@@ -410,7 +410,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         end: ZEnd,
         count: usize,
-    ) -> Result<Option<(Bytes, Vec<(Bytes, f64)>)>> {
+    ) -> Result<Option<(Bytes, Vec<Scored>)>> {
         let names = drain(keys);
         let popped =
             self.over(&slices(&names), Access::Write, |work, keys| ops::multi_pop(work, keys, end, count))?;

@@ -409,7 +409,8 @@ mod tests {
     #[cfg_attr(miri, ignore = "long")]
     fn deadlines_far_apart_stand_in_order() {
         let mut index = Deadlines::new();
-        let far = |n: u64| scatter(n) % (40 * REACH) + if n % 3 == 0 { u64::MAX - 41 * REACH } else { 0 };
+        let far =
+            |n: u64| scatter(n) % (40 * REACH) + if n.is_multiple_of(3) { u64::MAX - 41 * REACH } else { 0 };
         (0..3_000).for_each(|n| index.insert(far(n), n));
         check(&index);
         (0..3_000).step_by(2).for_each(|n| assert!(index.remove(far(n), n)));

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 /// ZRANDMEMBER with repeats answers no more members than this: their number is the caller's, not the set's.
 pub const MAX_REPEATS: u64 = 1 << 24;
 
-/// A member and its score, as they are handed out.
+/// A member of a sorted set and its score.
 pub type Scored = (Bytes, f64);
 /// A score and a member, as they are given.
 pub type Given<'a> = (f64, &'a [u8]);

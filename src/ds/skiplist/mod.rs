@@ -17,8 +17,8 @@
 //! tower for each entry, crossbeam's, takes 1260 ns to insert, 3550 to re-score, and 54 bytes an entry):
 //!
 //! - **Nodes hold runs**: up to 128 entries in a leaf, 64 in an index node. So the index of a million entries is half
-//!   a megabyte, which stays in cache, and a search misses in the leaf alone: an insert takes 200-240 ns, a re-score
-//!   700-900.
+//!   a megabyte, which stays in cache, and a search misses in the leaf alone: an insert takes 210-270 ns, a re-score
+//!   700-990.
 //! - **Scores lie side by side, apart from members.** A search reads scores alone and follows a member's pointer only
 //!   where scores are equal. It counts, without branches, which blocks of sixteen are passed and then how much of one
 //!   block: loads that do not wait for each other. That brought a re-score among a hundred thousand from 1.08 of a
@@ -29,9 +29,9 @@
 //!   one node on each level: growth has no stall in it.
 //! - **The walk to the right is a search inside one node.** A separator is exact: it is the first entry under it and
 //!   is replaced when that entry leaves. So nobody walks along an index level, and no separator outlives its member.
-//! - **A node's block grows by steps** of thirty-two entries, not at once to the full size: random splits leave nodes
-//!   seven tenths full, which would take 23.8 bytes an entry; with steps it is 20.0. Steps of sixteen made it 18.3,
-//!   but the allocator's work then made an insert 1.6 times as slow. A small list is one small leaf.
+//! - **A node's block grows by steps** of sixteen entries, not at once to the full size: random splits leave nodes
+//!   seven tenths full, which takes 23.8 bytes an entry in full blocks, and 18.3 this way. Steps of thirty-two were
+//!   no quicker (insert 0.65-0.74 of the B+tree's against 0.59-0.80) and take 20.0. A small list is one small leaf.
 //! - **A split at either end of a chain leaves the old node full**: scores that only grow (time, counters) take 16.5
 //!   bytes.
 //!
@@ -39,7 +39,7 @@
 //! the list frees a node only when its chain, the level above and the path in hand are done with it; a member's bytes
 //! are read only while its entry is in the list.
 use super::size_class;
-use node::{Entry, LEAST, Link, Node, even_out, link, most, room_for};
+use node::{BLOCK, Entry, Link, Node, even_out, link, most, room_for};
 use std::cmp::Ordering;
 use std::ops::Range as Ranks;
 
@@ -52,7 +52,7 @@ pub use walk::Range;
 const LEVELS: usize = 16;
 
 /// A block with this much unused room is exchanged for a smaller one.
-const SLACK: usize = 48;
+const SLACK: usize = 3 * BLOCK;
 
 /// What the list holds: a small thing that can show the bytes that order equal scores.
 pub trait Handle: Copy {
@@ -227,7 +227,7 @@ impl<M: Handle> SkipList<M> {
         self.len += 1;
         let entry = Entry { score, member, below: None };
         let Some(top) = self.top else {
-            let mut leaf = self.add_node(0, LEAST);
+            let mut leaf = self.add_node(0, BLOCK);
             leaf.insert(0, entry);
             self.top = Some(leaf);
             return;
@@ -447,7 +447,7 @@ impl<M: Handle> SkipList<M> {
     /// Puts a level above the top one; the one node there counts the path's node on `level` and its new neighbour.
     fn raise(&mut self, path: &mut Path<M>, level: usize) {
         let node = path.0[level].node;
-        let mut top = self.add_node(level + 1, LEAST);
+        let mut top = self.add_node(level + 1, BLOCK);
         let mut entry = Self::separator(&node);
         entry.below = Some((node, self.len));
         top.insert(0, entry);

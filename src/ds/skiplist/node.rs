@@ -15,11 +15,8 @@ use std::slice;
 /// Entries in a leaf at most, and in a node of an index level.
 const LEAF_MAX: usize = 128;
 const INDEX_MAX: usize = 64;
-/// The room of the least block; a larger one's is a multiple of [`STEP`].
-pub(super) const LEAST: usize = BLOCK;
-const STEP: usize = 2 * BLOCK;
-/// A search counts by so many scores.
-const BLOCK: usize = 16;
+/// A search counts by so many scores; a block's room is a multiple of it.
+pub(super) const BLOCK: usize = 16;
 
 /// Entries in a node of this level at most.
 pub(super) const fn most(level: usize) -> usize {
@@ -28,7 +25,7 @@ pub(super) const fn most(level: usize) -> usize {
 
 /// The room a block is given for so many entries.
 pub(super) const fn room_for(entries: usize) -> usize {
-    if entries <= LEAST { LEAST } else { entries.next_multiple_of(STEP) }
+    entries.next_multiple_of(BLOCK)
 }
 
 /// The head of a block. Its columns follow: scores, then on index levels children and spans, then members.
