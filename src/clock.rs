@@ -1,6 +1,6 @@
 //! The injected clock: one source of time for everything that knows time.
 
-use crate::sync::Mutex;
+use crate::sync::{Mutex, check_outside_body};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
@@ -22,6 +22,8 @@ const MANUAL_START_US: u64 = 1_704_067_200_000_000;
 /// assert!(store.get("k")?.is_none());
 /// # Ok::<(), larder::Error>(())
 /// ```
+///
+/// A manual clock also moves by itself while somebody takes part in it: see [`Clock::participant`].
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<Manual>>);
 
@@ -29,11 +31,48 @@ struct Manual {
     now_us: AtomicU64,
     /// Stores that live by this clock and want to know when it moves.
     listeners: Mutex<Vec<Weak<dyn Tick>>>,
+    /// Held by whoever moves the clock: what falls due happens in one order.
+    mover: Mutex<()>,
+    party: Mutex<Party>,
 }
 
-/// Something that has work to do when a manual clock has moved.
+/// Who takes part in a clock, and how many of them wait inside a store. Its lock is an innermost one.
+#[derive(Default)]
+struct Party {
+    participants: usize,
+    waiting: usize,
+}
+
+/// Something that has work to do at certain times.
 pub trait Tick: Send + Sync {
-    fn tick(&self);
+    /// When there is something to do next, in milliseconds since 1970; `u64::MAX` for never.
+    fn next_event(&self) -> u64;
+    /// Removes what has expired.
+    fn expire(&self);
+    /// Takes out the timeouts that fell due.
+    fn timeouts(&self) -> Vec<Due>;
+    /// The clock stands elsewhere now, whether anything fell due or not.
+    fn moved(&self) {}
+}
+
+/// A timeout that fell due.
+pub struct Due {
+    /// When, in milliseconds since 1970, and its place among all that were ever registered.
+    pub order: (u64, u64),
+    pub run: Box<dyn FnOnce()>,
+}
+
+/// Takes part in a manual clock for as long as it lives; from [`Clock::participant`].
+#[derive(Debug)]
+pub struct Participant(Clock);
+
+impl Drop for Participant {
+    fn drop(&mut self) {
+        if let Some(manual) = &self.0.0 {
+            manual.party.lock().participants -= 1;
+            manual.jump();
+        }
+    }
 }
 
 impl Clock {
@@ -53,24 +92,78 @@ impl Clock {
     }
 
     fn at_us(now_us: u64) -> Self {
-        Clock(Some(Arc::new(Manual { now_us: AtomicU64::new(now_us), listeners: Mutex::new(Vec::new()) })))
+        Clock(Some(Arc::new(Manual {
+            now_us: AtomicU64::new(now_us),
+            listeners: Mutex::default(),
+            mover: Mutex::default(),
+            party: Mutex::default(),
+        })))
     }
 
-    /// Moves a manual clock forward and returns after the stores that live by it (those with background
-    /// work switched on) have removed what fell due. The system's clock can't be moved: nothing happens.
+    /// Moves a manual clock forward and returns after all that fell due on the way has happened, in order of its
+    /// time: keys expired (in stores with background work switched on), waits timed out. The system's clock can't be
+    /// moved: nothing happens. Inside a transaction's body the time moves, and what fell due happens with the next move.
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.0 {
             let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-            let _ = manual.now_us.fetch_update(SeqCst, SeqCst, |now| Some(now.saturating_add(by)));
-            manual.moved();
+            manual.move_to(|now| now.saturating_add(by));
         }
     }
 
-    /// Sets a manual clock, backwards too: what has expired stays away, deadlines ahead are then further off.
+    /// Sets a manual clock, forwards as [`advance`](Self::advance) does, or backwards: what has expired stays away,
+    /// deadlines and timeouts ahead are then further off.
     pub fn set(&self, time: SystemTime) {
         if let Some(manual) = &self.0 {
-            manual.now_us.store(since_epoch(time).as_micros() as u64, SeqCst);
-            manual.moved();
+            let time = since_epoch(time).as_micros() as u64;
+            manual.move_to(|_| time);
+        }
+    }
+
+    /// Takes part in a manual clock: while all who take part wait inside a store of this clock (in BLPOP, say), time
+    /// jumps to whatever falls due next, so that no test has to sleep or to advance the clock. It does not jump while
+    /// one of them runs, or has been woken and not gone on yet. Hold one participant for each wait that may be under way
+    /// at once: one for a thread, one for a task, two for a task that waits for two futures together. Who waits without
+    /// taking part is taken for one who does. Make participants before the threads or tasks that hold them start.
+    ///
+    /// At one moment keys expire first, then waits time out, in the order they began in. On the system's clock it does nothing.
+    ///
+    /// ```
+    /// use larder::{Clock, Store};
+    /// use std::time::Duration;
+    ///
+    /// let clock = Clock::manual();
+    /// let store = Store::builder().clock(clock.clone()).build()?;
+    /// let begun = clock.now();
+    /// let _me = clock.participant();
+    /// assert!(store.blpop(["jobs"], Duration::from_secs(3600))?.is_none()); // at once
+    /// assert_eq!(clock.now().duration_since(begun).unwrap(), Duration::from_secs(3600));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn participant(&self) -> Participant {
+        if let Some(manual) = &self.0 {
+            manual.party.lock().participants += 1;
+        }
+        Participant(self.clone())
+    }
+
+    /// Notes that somebody waits from now on. [`Clock::all_may_wait`] must follow when no guard is held.
+    pub(crate) fn wait_begins(&self) {
+        if let Some(manual) = &self.0 {
+            manual.party.lock().waiting += 1;
+        }
+    }
+
+    /// Notes that a wait is over: its waiter runs from now on, if only to be woken.
+    pub(crate) fn wait_ends(&self) {
+        if let Some(manual) = &self.0 {
+            manual.party.lock().waiting -= 1;
+        }
+    }
+
+    /// Moves on if all who take part wait. The caller holds no guard.
+    pub(crate) fn all_may_wait(&self) {
+        if let Some(manual) = &self.0 {
+            manual.jump();
         }
     }
 
@@ -106,6 +199,7 @@ impl Clock {
     }
 
     /// Whether a test moves this clock.
+    #[inline]
     pub(crate) fn is_manual(&self) -> bool {
         self.0.is_some()
     }
@@ -121,11 +215,65 @@ impl Clock {
 }
 
 impl Manual {
-    fn moved(&self) {
-        let alive: Vec<_> = self.listeners.lock().iter().filter_map(Weak::upgrade).collect();
-        for listener in alive {
-            listener.tick();
+    fn listeners(&self) -> Vec<Arc<dyn Tick>> {
+        self.listeners.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Goes to the time that `target` makes of the present, with a stop at each thing that falls due on the way.
+    fn move_to(&self, target: impl FnOnce(u64) -> u64) {
+        if check_outside_body().is_err() {
+            // What falls due needs locks that this thread may hold.
+            return self.now_us.store(target(self.now_us.load(SeqCst)), SeqCst);
         }
+        let _mover = self.mover.lock();
+        let target = target(self.now_us.load(SeqCst));
+        if target < self.now_us.load(SeqCst) {
+            self.now_us.store(target, SeqCst);
+        }
+        let (mut last, mut stuck) = (None, 0);
+        while let Some(next) = self.next_event().filter(|next| *next <= target) {
+            // Something that stays due whatever is done about it must not hold the clock for ever.
+            stuck = if last == Some(next) { stuck + 1 } else { 0 };
+            if stuck > 3 {
+                break;
+            }
+            last = Some(next);
+            self.happen(next);
+        }
+        self.now_us.store(target, SeqCst);
+        self.listeners().iter().for_each(|listener| listener.moved());
+    }
+
+    /// Goes on, from one thing that falls due to the next, until one of those who take part runs.
+    fn jump(&self) {
+        while check_outside_body().is_ok() {
+            let _mover = self.mover.lock();
+            let all_wait = {
+                let party = self.party.lock();
+                party.participants > 0 && party.waiting >= party.participants
+            };
+            match self.next_event() {
+                Some(next) if all_wait => self.happen(next),
+                _ => return,
+            }
+        }
+    }
+
+    /// When something falls due next, in microseconds.
+    fn next_event(&self) -> Option<u64> {
+        let next = self.listeners().iter().map(|listener| listener.next_event()).min()?;
+        if next == u64::MAX { None } else { Some(next.saturating_mul(1000)) }
+    }
+
+    /// Goes to this time and does what falls due at it: expiry first, then timeouts in the order they were registered.
+    fn happen(&self, at_us: u64) {
+        self.now_us.fetch_max(at_us, SeqCst);
+        let listeners = self.listeners();
+        listeners.iter().for_each(|listener| listener.expire());
+        let mut due: Vec<Due> = listeners.iter().flat_map(|listener| listener.timeouts()).collect();
+        due.sort_by_key(|due| due.order);
+        due.into_iter().for_each(|due| (due.run)());
+        listeners.iter().for_each(|listener| listener.moved());
     }
 }
 

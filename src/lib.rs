@@ -36,6 +36,7 @@ pub use api::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
 #[cfg(feature = "typed")]
 pub use api::{Bincode, Codec, Typed};
 pub use api::{Bit, BitField};
+pub use api::{Block, Waiting};
 pub use api::{Builder, Open, Scope, SetScan, Shared, Store, Transaction};
 pub use api::{ConsumerInfo, GroupFull, GroupInfo, StreamFull, StreamInfo};
 pub use api::{CopyOptions, Deadline, ExpireOptions, Scan, ScanPrefix, Sort, Ttl};
@@ -47,8 +48,8 @@ pub use api::{LPosOptions, ListWalk, Occurrences};
 pub use api::{StreamEntry, XAddOptions, XRead, XSetIdOptions, XTrim};
 pub use api::{XClaimOptions, XGroupOptions, XPending, XReadGroup};
 pub use bytes::Bytes;
-pub use clock::Clock;
-pub use command::{Form, Protocol, Reply, Session};
+pub use clock::{Clock, Participant};
+pub use command::{Executing, Form, Protocol, Reply, Session};
 #[doc(hidden)]
 pub use command::{Row, grammar, replay, row, rows};
 pub use error::{Error, Result};

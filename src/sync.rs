@@ -2,34 +2,79 @@
 //! inside a user's body.
 
 pub(crate) use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use crate::{Error, Result};
 
 thread_local! {
-    /// Set while this thread runs a user's body under a store's guards.
-    static IN_BODY: Cell<bool> = const { Cell::new(false) };
+    /// Where this thread is.
+    static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
+    /// What was put off while the thread was inside a body.
+    static PUT_OFF: RefCell<Vec<Box<dyn FnOnce()>>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outside,
+    /// In a user's body, under a store's guards.
+    InBody,
+    /// The same, with work that was put off.
+    InBodyOwing,
+    /// Outside again, with work that was put off.
+    Owing,
 }
 
 /// Fails when the caller is inside a body: any lock it took now could wait for itself.
 #[inline]
 pub(crate) fn check_outside_body() -> Result<()> {
-    if IN_BODY.get() { Err(Error::Reentrant) } else { Ok(()) }
+    match PLACE.get() {
+        Place::Outside => Ok(()),
+        Place::InBody | Place::InBodyOwing => Err(Error::Reentrant),
+        Place::Owing => {
+            pay();
+            Ok(())
+        }
+    }
+}
+
+/// Runs something that takes locks: now, or when the thread has left the body it is in.
+pub(crate) fn outside_body(work: impl FnOnce() + 'static) {
+    match check_outside_body() {
+        Ok(()) => work(),
+        Err(_) => {
+            PLACE.set(Place::InBodyOwing);
+            PUT_OFF.with_borrow_mut(|put_off| put_off.push(Box::new(work)));
+        }
+    }
+}
+
+#[cold]
+fn pay() {
+    PLACE.set(Place::Outside);
+    let owed = PUT_OFF.with_borrow_mut(std::mem::take);
+    owed.into_iter().for_each(|work| work());
 }
 
 /// Marks the thread as inside a body for as long as it lives; bodies nest, so it remembers what was before.
-pub(crate) struct BodyMark(bool);
+pub(crate) struct BodyMark(Place);
 
 impl BodyMark {
     #[inline]
     pub fn set() -> Self {
-        BodyMark(IN_BODY.replace(true))
+        let before = PLACE.get();
+        if before == Place::Outside {
+            PLACE.set(Place::InBody);
+        }
+        BodyMark(before)
     }
 }
 
 impl Drop for BodyMark {
     #[inline]
     fn drop(&mut self) {
-        IN_BODY.set(self.0);
+        if self.0 == Place::Outside {
+            let owing = PLACE.get() == Place::InBodyOwing;
+            PLACE.set(if owing { Place::Owing } else { Place::Outside });
+        }
     }
 }

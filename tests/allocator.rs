@@ -220,6 +220,24 @@ fn unread(when_full: WhenFull) -> usize {
     HELD.load(Relaxed) - held
 }
 
+/// Bytes for each of many who wait, each at a key of its own and with a timeout.
+fn a_waiter() -> usize {
+    const MANY: usize = 10_000;
+    let store = quiet();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let (mut waits, held) = (Vec::with_capacity(MANY), HELD.load(Relaxed));
+    for n in 0..MANY {
+        let mut waiting = store.blpop_async([format!("some:queue:{n}")], HOUR);
+        assert!(std::pin::Pin::new(&mut waiting).poll(&mut context).is_pending());
+        waits.push(waiting);
+    }
+    let size = (HELD.load(Relaxed) - held) / MANY;
+    waits.clear();
+    let left = HELD.load(Relaxed).saturating_sub(held);
+    assert!(left < 20_000, "{left} bytes are left when all have given up");
+    size
+}
+
 #[test]
 fn counters_beside_the_allocator() {
     let mut wrong = Vec::new();
@@ -242,5 +260,8 @@ fn counters_beside_the_allocator() {
         println!("a subscription that nobody reads, {when_full:?}: {held} bytes for 1000 messages of 1000");
         assert!(held < 1_250_000, "{held} bytes are held under {when_full:?}");
     }
+    let waiter = a_waiter();
+    println!("one who waits: {waiter} bytes");
+    assert!(waiter <= 1024, "one who waits takes {waiter} bytes");
     assert!(wrong.is_empty(), "off by more than a tenth, or not given back: {wrong:?}");
 }

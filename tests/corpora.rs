@@ -70,12 +70,12 @@ fn sow_commands_from_the_transcripts() {
 
 fn line_of(action: &Action) -> Option<Vec<u8>> {
     match action {
-        Action::Advance(by) => Some(format!("@{}\n", by.as_millis()).into_bytes()),
+        Action::Advance(by, _) => Some(format!("@{}\n", by.as_millis()).into_bytes()),
         Action::Run(step) if step.args.iter().all(|word| word.len() < 300) => {
             let words: Vec<String> = step.args.iter().map(|word| short(word)).collect();
             Some(format!("{}\n", words.join(" ")).into_bytes())
         }
-        Action::Run(_) | Action::Session(_) => None,
+        Action::Run(_) | Action::Receive(_) | Action::Session(_) => None,
     }
 }
 

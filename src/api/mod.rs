@@ -27,6 +27,7 @@ mod string;
 mod transaction;
 #[cfg(feature = "typed")]
 mod typed;
+mod wait;
 mod zset;
 mod zset_algebra;
 
@@ -55,5 +56,6 @@ pub use typed::Json;
 pub use typed::MessagePack;
 #[cfg(feature = "typed")]
 pub use typed::{Bincode, Codec, Typed};
+pub use wait::{Block, Waiting};
 pub use zset::{Scored, ZAddOptions, ZEnd, ZRange, ZSetScan};
 pub use zset_algebra::{Aggregate, ZMix};

@@ -2,6 +2,7 @@
 
 use super::Builder;
 use crate::command::{Reply, Session};
+use crate::keyspace::wait::{Begun, Request, Waiter, Wish};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::pubsub::{After, Topic};
 use crate::sync;
@@ -52,6 +53,8 @@ pub(crate) mod sealed {
             bytes: &[u8],
             body: impl FnOnce(&mut Work<'_>) -> Result<()>,
         ) -> Result<()>;
+        /// Takes what a request is for, and waits for it where the scope may wait.
+        fn wait<W: Wish>(&self, request: Request<W>) -> Result<Option<W::Gift>>;
         /// Runs `body` over these keys.
         fn run<R>(
             &self,
@@ -84,6 +87,15 @@ impl sealed::Runs for Shared {
         let answer = body(&mut work);
         work.commit();
         answer
+    }
+
+    fn wait<W: Wish>(&self, request: Request<W>) -> Result<Option<W::Gift>> {
+        sync::check_outside_body()?;
+        self.check_db()?;
+        match request.begin(&self.keyspace, self.db, None, Waiter::Thread)? {
+            Begun::Now(gift) => Ok(gift),
+            Begun::Later(pending) => pending.block(),
+        }
     }
 
     #[inline]
@@ -164,10 +176,11 @@ impl Store {
         self.session().execute(args)
     }
 
-    /// Removes what has expired, as the background reaper does. Only needed with `.background(false)`.
+    /// Removes what has expired and ends waits whose time is over, as the background reaper does. Only needed with
+    /// `.background(false)`.
     pub fn tick(&self) {
         if sync::check_outside_body().is_ok() {
-            self.scope.keyspace.reap();
+            self.scope.keyspace.tick();
         }
     }
 

@@ -1,6 +1,7 @@
 //! Closure transactions: atomic, isolated, and undone as a whole by an `Err` or a panic.
 
 use super::store::{Scope, Shared, Store, drain, sealed};
+use crate::keyspace::wait::{Request, Wish};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::pubsub::Topic;
 use crate::sync::{self, BodyMark};
@@ -31,6 +32,12 @@ impl sealed::Runs for Open<'_> {
 
     fn put(&self, key: &Key<'_>, _: &[u8], body: impl FnOnce(&mut Work<'_>) -> Result<()>) -> Result<()> {
         self.run(Lock::One(*key), Access::Write, body)
+    }
+
+    fn wait<W: Wish>(&self, request: Request<W>) -> Result<Option<W::Gift>> {
+        let names = request.keys.iter().chain(&request.targets);
+        let keys: Vec<Key<'_>> = names.map(|name| self.keyspace.key(name)).collect();
+        self.run(Lock::Many(&keys), Access::Write, |work| request.once(work))
     }
 
     fn run<R>(&self, lock: Lock<'_>, _: Access, body: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
@@ -113,6 +120,8 @@ impl Store<Shared> {
             work.roll_back();
         }
         work.commit();
+        // What the body put off for want of locks is done now.
+        sync::check_outside_body()?;
         answer.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Args<'a> {
     }
 
     /// The timeout at word `at`, in seconds; zero waits for ever.
-    pub fn timeout(&self, work: &Work<'_>, at: usize) -> Result<Duration> {
+    pub fn timeout(&self, profile: Profile, at: usize) -> Result<Duration> {
         let negative = Error::text("ERR timeout is negative");
         let seconds = LongDouble::parse(self.words[at]).map(LongDouble::to_f64);
         let millis =
@@ -99,7 +99,7 @@ impl<'a> Args<'a> {
             return Ok(Duration::from_millis(millis as u64));
         }
         // What was too long for 7.0 wrapped around.
-        let newer = work.rules().profile >= Profile::V7_2;
+        let newer = profile >= Profile::V7_2;
         Err(if newer { Error::text("ERR timeout is out of range") } else { negative })
     }
 
@@ -111,6 +111,13 @@ impl<'a> Args<'a> {
     /// Reads options from word `at` on.
     pub fn options(&self, at: usize) -> Options<'a> {
         Options { words: self.words, at }
+    }
+
+    /// What a container says of words too many for its subcommand.
+    pub fn subcommand_error(&self) -> Error {
+        let (container, sub) = self.row.name.split_once('|').unwrap_or((self.row.name, ""));
+        let told = format!("ERR unknown subcommand or wrong number of arguments for '{sub}'.");
+        Error::owned(format!("{told} Try {container} HELP."))
     }
 
     /// The arity error of this command.

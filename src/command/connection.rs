@@ -6,6 +6,7 @@ use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, ALLOW_BUSY, FAST, Flags, Group, LOADING, NO_AUTH, NOSCRIPT, Row, Run, STALE};
 use super::session::{Protocol, Session};
+use crate::keyspace::wait::End;
 use crate::{Bytes, Error, Result, num};
 
 const COMMON: Flags = NOSCRIPT.or(LOADING).or(STALE);
@@ -80,6 +81,16 @@ const CLIENT: &[Row] = &[
         .named("CLIENT|GETREDIR")
         .since(6, 0, 0)
         .doc("Answers the session that is sent invalidations; -1 while nothing is tracked", "O(1)"),
+    Row::new(
+        "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]",
+        -3,
+        COMMON.or(ADMIN),
+        Group::Connection,
+        Run::Session(unblock),
+    )
+    .named("CLIENT|UNBLOCK")
+    .since(5, 0, 0)
+    .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
     help::row("CLIENT HELP", "CLIENT|HELP", Group::Connection),
 ];
 
@@ -220,6 +231,18 @@ fn set_info(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 
 fn no_evict(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
     if args.is(2, "ON") || args.is(2, "OFF") { Ok(Reply::OK) } else { Err(Error::Syntax) }
+}
+
+fn unblock(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let how = match args.rest(3) {
+        [] => End::TimedOut,
+        [word] if word.eq_ignore_ascii_case(b"TIMEOUT") => End::TimedOut,
+        [word] if word.eq_ignore_ascii_case(b"ERROR") => End::Unblocked,
+        [_] => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        _ => return Err(args.subcommand_error()),
+    };
+    let id = u64::try_from(args.int(2)?).unwrap_or(0);
+    Ok(Reply::flag(session.unblock(id, how)))
 }
 
 fn get_redir(_: &mut Session, _: &Args<'_>) -> Result<Reply> {

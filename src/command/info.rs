@@ -79,7 +79,7 @@ fn server(work: &mut Work<'_>, out: &mut String) {
 fn clients(work: &mut Work<'_>, out: &mut String) {
     field(out, "connected_clients", work.keyspace().counts.open_sessions.load(Relaxed));
     field(out, "cluster_connections", 0);
-    field(out, "blocked_clients", 0);
+    field(out, "blocked_clients", work.keyspace().blocked_sessions());
     field(out, "tracking_clients", 0);
 }
 

@@ -3,7 +3,7 @@
 use super::args::{Args, Options};
 use super::reply::Reply;
 use super::row::{DENYOOM, FAST, Flags, Group, KeySpec, MOVABLE_KEYS, READONLY, Row, Run, WRITE};
-use crate::keyspace::{Key, Work};
+use crate::keyspace::Work;
 use crate::limits::Profile;
 use crate::ops::list::{self as ops, Create, Inserted, Place, Search};
 use crate::value::list::Side;
@@ -215,14 +215,14 @@ fn lmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let (names, side, count) = args.multi_pop(1, side)?;
     let keys = args.keys(work, names);
     let popped = ops::multi_pop(work, &keys, side, count)?;
-    Ok(popped.map_or(Reply::NullArray, |(at, elements)| from_key(&keys[at], elements)))
+    Ok(popped.map_or(Reply::NullArray, |(at, elements)| from_key(keys[at].bytes, elements)))
 }
 
-fn from_key(key: &Key<'_>, elements: Vec<Bytes>) -> Reply {
-    Reply::Array(vec![Reply::bulk(key.bytes), Reply::bulks(elements)])
+pub(super) fn from_key(key: &[u8], elements: Vec<Bytes>) -> Reply {
+    Reply::Array(vec![Reply::bulk(key), Reply::bulks(elements)])
 }
 
-fn side(options: &mut Options<'_>) -> Result<Side> {
+pub(super) fn side(options: &mut Options<'_>) -> Result<Side> {
     if options.take("LEFT") {
         Ok(Side::Left)
     } else if options.take("RIGHT") {

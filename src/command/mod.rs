@@ -23,6 +23,7 @@ mod hyperloglog;
 mod info;
 mod keyspace;
 mod list;
+mod list_wait;
 mod pubsub;
 mod server;
 mod set;
@@ -32,13 +33,14 @@ mod stream_group;
 mod stream_info;
 mod string;
 mod transactions;
+mod wait;
 mod zset;
 mod zset_algebra;
 
 pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;
-pub use session::{Protocol, Session};
+pub use session::{Executing, Protocol, Session};
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -50,6 +52,7 @@ const GROUPS: &[&[Row]] = &[
     hash::ROWS,
     hash_ttl::ROWS,
     list::ROWS,
+    list_wait::ROWS,
     set::ROWS,
     geo::ROWS,
     hyperloglog::ROWS,

@@ -4,6 +4,7 @@
 use super::args::Args;
 use super::reply::Reply;
 use super::session::Session;
+use super::wait::Ask;
 use crate::Result;
 use crate::keyspace::Work;
 use crate::limits::Profile;
@@ -224,11 +225,16 @@ pub enum Hold {
 pub enum Run {
     /// On keys, in a unit of work.
     Work(fn(&mut Work<'_>, &Args<'_>) -> Result<Reply>),
+    /// On keys, where it may wait: alone it does, inside MULTI it takes what is there.
+    Wait(ReadAsk),
     /// On the session; takes no lock, or its own (then it is not allowed inside MULTI).
     Session(fn(&mut Session, &Args<'_>) -> Result<Reply>),
     /// By its subcommands. A container of arity -1 may be called bare: then its first subcommand runs.
     Container(&'static [Row]),
 }
+
+/// Reads the words of a command that may wait.
+pub type ReadAsk = fn(&Args<'_>, Profile) -> Result<Box<dyn Ask>>;
 
 /// Finds the indices of keys among a command's words.
 pub type FindKeys = fn(&[&[u8]]) -> Vec<usize>;

@@ -1,14 +1,18 @@
 //! A session: what a connection is to a server. SELECT, MULTI, WATCH and the RESP version live here.
 
 use super::args::Args;
-use super::row::{Hold, Row, Run};
+use super::row::{Hold, ReadAsk, Row, Run};
+use super::wait::{Asked, Awaited};
 use super::{Reply, find, find_sub, pubsub::Mail};
+use crate::keyspace::wait::{End, Waiter};
 use crate::keyspace::watch::Flag;
 use crate::keyspace::{Access, Key, Lock, Work};
 use crate::limits::Profile;
 use crate::sync;
 use crate::{Bytes, Error, Result, Store};
+use std::pin::Pin;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::{Context, Poll};
 
 /// The RESP version a session speaks: which kinds of reply it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,13 +109,43 @@ impl Session {
 
     /// The same with the words as slices.
     pub fn execute_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
-        sync::check_outside_body()?;
-        self.store.keyspace().database(self.db as i64)?;
+        self.check()?;
+        let reply = match self.begin(words, Waiter::Thread) {
+            Ok(Asked::Answered(reply)) => Ok(reply),
+            Ok(Asked::Waits(awaited)) => awaited.block(),
+            Err(error) => Err(error),
+        };
+        self.answer(reply)
+    }
+
+    /// The same for a task: while a command waits, the future does, and the thread is free. It needs no runtime. Dropped
+    /// before it is done, the command's wait is over and leaves nothing behind.
+    ///
+    /// ```
+    /// # use larder::{Reply, Store};
+    /// # use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
+    /// # let store = Store::new();
+    /// let mut session = store.session();
+    /// let mut job = pin!(session.execute_async(["BLPOP", "jobs", "0"]));
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(job.as_mut().poll(&mut context).is_pending());
+    /// store.rpush("jobs", ["sweep"])?;
+    /// let Poll::Ready(Ok(Reply::Array(_))) = job.poll(&mut context) else { panic!("it was served") };
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn execute_async<A: AsRef<[u8]>>(&mut self, args: impl IntoIterator<Item = A>) -> Executing<'_> {
+        let words = args.into_iter().map(|word| Bytes::from(word.as_ref())).collect();
+        Executing { session: self, stage: Stage::Fresh(words) }
+    }
+
+    /// Begins a command: queues it, runs it, or has it wait.
+    fn begin(&mut self, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         self.begin_command();
         let row = self.resolve(words).and_then(|row| self.check_listening(row).map(|()| row));
         let reply = match row {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
+            Ok(row @ Row { run: Run::Wait(read), .. }) => return self.ask(row, *read, words, waiter),
             Ok(row) => self.run(row, words),
             Err(error) if words.first().is_some_and(|w| w.eq_ignore_ascii_case(b"EXEC")) => {
                 self.refuse_exec(&error)
@@ -121,6 +155,27 @@ impl Session {
                 Err(error)
             }
         };
+        reply.map(Asked::Answered)
+    }
+
+    /// Whether a command can be run at all.
+    fn check(&self) -> Result<()> {
+        sync::check_outside_body()?;
+        self.store.keyspace().database(self.db as i64).map(drop)
+    }
+
+    fn ask(&self, row: &'static Row, read: ReadAsk, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
+        let keyspace = self.store.keyspace();
+        let asks = read(&self.args(row, words), keyspace.rules.profile)?;
+        asks.begin(keyspace, self.db, self.id, waiter)
+    }
+
+    /// Ends the wait of another session.
+    pub(super) fn unblock(&self, session: u64, how: End) -> bool {
+        self.store.keyspace().unblock(session, how)
+    }
+
+    fn answer(&self, reply: Result<Reply>) -> Result<Reply> {
         match reply {
             Ok(reply) => Ok(self.shape(reply)),
             Err(error @ Error::Reentrant) => Err(error),
@@ -201,7 +256,7 @@ impl Session {
         let handler = match row.run {
             Run::Session(handler) => return handler(self, &args),
             Run::Work(handler) => handler,
-            Run::Container(_) => return Err(args.arity_error()),
+            Run::Wait(_) | Run::Container(_) => return Err(args.arity_error()),
         };
         let keyspace = self.store.keyspace();
         let access = if row.writes() || row.caches { Access::Write } else { Access::Read };
@@ -260,6 +315,7 @@ impl Session {
         work.db = self.db;
         let reply = match row.run {
             Run::Work(handler) => handler(work, &args),
+            Run::Wait(read) => read(&args, work.rules().profile).and_then(|asks| asks.once(work)),
             Run::Session(handler) => handler(self, &args),
             Run::Container(_) => Err(args.arity_error()),
         };
@@ -319,6 +375,47 @@ impl Session {
             done?;
         }
         Ok(())
+    }
+}
+
+/// A command that a task waits for, from [`Session::execute_async`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Executing<'s> {
+    session: &'s mut Session,
+    stage: Stage,
+}
+
+enum Stage {
+    Fresh(Vec<Bytes>),
+    Open(Box<dyn Awaited>),
+    Done,
+}
+
+impl Future for Executing<'_> {
+    type Output = Result<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
+        let asked = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Fresh(words) => {
+                self.session.check()?;
+                let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+                self.session.begin(&words, Waiter::Task)
+            }
+            Stage::Open(awaited) => Ok(Asked::Waits(awaited)),
+            Stage::Done => return Poll::Pending,
+        };
+        let reply = match asked {
+            Ok(Asked::Answered(reply)) => Ok(reply),
+            Ok(Asked::Waits(mut awaited)) => match awaited.poll(context) {
+                Poll::Ready(reply) => reply,
+                Poll::Pending => {
+                    self.stage = Stage::Open(awaited);
+                    return Poll::Pending;
+                }
+            },
+            Err(error) => Err(error),
+        };
+        Poll::Ready(self.session.answer(reply))
     }
 }
 

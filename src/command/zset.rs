@@ -6,8 +6,11 @@ use super::row::{
     BLOCKING, DENYOOM, FAST, Flags, Group, KeySpec, MOVABLE_KEYS, NOSCRIPT, READONLY, Row, Run, WRITE,
 };
 use super::set::page;
+use super::wait::{Ask, ask};
 use crate::keyspace::Work;
+use crate::limits::Profile;
 use crate::num;
+use crate::ops::wait::Members;
 use crate::ops::zset::{self as ops, Given, Scored, ZEnd};
 use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way, ZSetRef};
 use crate::{Bytes, Error, Result};
@@ -31,21 +34,22 @@ const POP: &str = "O(log N) for each member taken of N";
 
 /// The group's rows, those over several sets apart.
 pub const ROWS: &[Row] = &[
-    row(
+    Row::new(
         "BZMPOP timeout numkeys key [key ...] MIN|MAX [COUNT count]",
         -5,
         WRITE.or(BLOCKING).or(MOVABLE_KEYS),
-        bzmpop,
+        Group::SortedSet,
+        Run::Wait(bzmpop),
     )
     .keys(&[KeySpec::counted(2, &["RW", "access", "delete"])])
     .since(7, 0, 0)
-    .doc("Takes members off the first sorted set that has any; waits for none yet", POP),
+    .doc("Takes members off the first sorted set that has any; waits for one if need be", POP),
     blocking_pop("BZPOPMAX key [key ...] timeout", bzpopmax).doc(
-        "Takes the member of the highest score off the first sorted set that has any; waits for none yet",
+        "Takes the member of the highest score off the first sorted set that has any; waits for one if need be",
         POP,
     ),
     blocking_pop("BZPOPMIN key [key ...] timeout", bzpopmin).doc(
-        "Takes the member of the lowest score off the first sorted set that has any; waits for none yet",
+        "Takes the member of the lowest score off the first sorted set that has any; waits for one if need be",
         POP,
     ),
     row("ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member ...]", -4, ADDS, zadd)
@@ -150,8 +154,12 @@ pub const ROWS: &[Row] = &[
     row("ZSCORE key member", 3, READS, zscore).keys(READ).since(1, 2, 0).doc("A member's score", "O(1)"),
 ];
 
-const fn blocking_pop(syntax: &'static str, handler: Handler) -> Row {
-    row(syntax, -3, WRITE.or(NOSCRIPT).or(BLOCKING).or(FAST), handler).keys(WAITED).since(5, 0, 0)
+type Asker = fn(&Args<'_>, Profile) -> Result<Box<dyn Ask>>;
+
+const fn blocking_pop(syntax: &'static str, asker: Asker) -> Row {
+    Row::new(syntax, -3, WRITE.or(NOSCRIPT).or(BLOCKING).or(FAST), Group::SortedSet, Run::Wait(asker))
+        .keys(WAITED)
+        .since(5, 0, 0)
 }
 
 /// WITHSCORE came with 7.2.
@@ -287,13 +295,14 @@ fn pop(work: &mut Work<'_>, args: &Args<'_>, end: ZEnd) -> Result<Reply> {
 
 fn zmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let (names, end, count) = args.multi_pop(1, end)?;
-    multi_pop(work, args, names, end, count)
+    let popped = ops::multi_pop(work, &args.keys(work, names), end, count)?;
+    Ok(popped.map_or(Reply::NullArray, |(at, pairs)| from_key(names[at], pairs)))
 }
 
-fn bzmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let (names, end, count) = args.multi_pop(2, end)?;
-    args.timeout(work, 1)?;
-    multi_pop(work, args, names, end, count)
+fn bzmpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
+    let (keys, end, count) = args.multi_pop(2, end)?;
+    let timeout = args.timeout(profile, 1)?;
+    ask(Members { end, count }, keys, timeout, |(key, pairs)| from_key(&key, pairs)).boxed()
 }
 
 fn end(options: &mut Options<'_>) -> Result<ZEnd> {
@@ -306,38 +315,26 @@ fn end(options: &mut Options<'_>) -> Result<ZEnd> {
     }
 }
 
-fn multi_pop<'a>(
-    work: &mut Work<'_>,
-    args: &Args<'a>,
-    names: &[&'a [u8]],
-    end: ZEnd,
-    count: usize,
-) -> Result<Reply> {
-    let keys = args.keys(work, names);
-    let popped = ops::multi_pop(work, &keys, end, count)?;
-    let reply = |(at, pairs): (usize, _)| Reply::Array(vec![Reply::bulk(names[at]), nested(pairs)]);
-    Ok(popped.map_or(Reply::NullArray, reply))
+fn from_key(key: &[u8], pairs: Vec<Scored>) -> Reply {
+    Reply::Array(vec![Reply::bulk(key), nested(pairs)])
 }
 
-fn bzpopmin(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    blocking_pop_now(work, args, ZEnd::Min)
+fn bzpopmin(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
+    pop_or_wait(args, profile, ZEnd::Min)
 }
 
-fn bzpopmax(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    blocking_pop_now(work, args, ZEnd::Max)
+fn bzpopmax(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
+    pop_or_wait(args, profile, ZEnd::Max)
 }
 
-/// Takes what is there, and does not wait for what is not.
-fn blocking_pop_now(work: &mut Work<'_>, args: &Args<'_>, end: ZEnd) -> Result<Reply> {
-    let [names @ .., _] = args.rest(1) else { return Err(args.arity_error()) };
-    args.timeout(work, args.len() - 1)?;
-    let keys = args.keys(work, names);
-    let popped = ops::multi_pop(work, &keys, end, 1)?;
-    let reply = |(at, pairs): (usize, Vec<Scored>)| {
+fn pop_or_wait(args: &Args<'_>, profile: Profile, end: ZEnd) -> Result<Box<dyn Ask>> {
+    let [keys @ .., _] = args.rest(1) else { return Err(args.arity_error()) };
+    let timeout = args.timeout(profile, args.len() - 1)?;
+    let answer = |(key, pairs): (Bytes, Vec<Scored>)| {
         let pair = pairs.into_iter().flat_map(|(member, score)| [Reply::Bulk(member), Reply::Double(score)]);
-        Reply::Array(std::iter::once(Reply::bulk(names[at])).chain(pair).collect())
+        Reply::Array(std::iter::once(Reply::Bulk(key)).chain(pair).collect())
     };
-    Ok(popped.map_or(Reply::NullArray, reply))
+    ask(Members { end, count: 1 }, keys, timeout, answer).boxed()
 }
 
 // ---- looking

@@ -7,13 +7,14 @@ mod reaper;
 pub mod shard;
 pub mod tally;
 mod undo;
+pub mod wait;
 pub mod watch;
 mod work;
 
 pub use effect::{Effect, Unit};
 pub use work::{Expiry, Place, Taken, Work};
 
-use crate::clock::{Clock, Tick};
+use crate::clock::{Clock, Due, Tick};
 use crate::limits::Rules;
 use crate::pubsub::{After, Broker, EventClass};
 use crate::rng::Rng;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use tally::Tally;
+use wait::WaitBook;
 
 /// The optional ordered key index of one database: a concurrent ordered set of its keys.
 pub type KeyIndex = SkipSet<Box<[u8]>>;
@@ -107,6 +109,7 @@ pub struct Keyspace {
     reaped: AtomicBool,
     /// Who listens to channels and to events.
     pub broker: Arc<Broker>,
+    waits: WaitBook,
     pub tally: Tally,
     pub counts: Counts,
     pub started_ms: u64,
@@ -169,6 +172,7 @@ impl Keyspace {
             effects: Mutex::new(Vec::new()),
             reaped: AtomicBool::new(false),
             broker,
+            waits: WaitBook::default(),
             tally: Tally::default(),
             counts: Counts::default(),
             started_ms,
@@ -176,9 +180,7 @@ impl Keyspace {
         if keyspace.indexes.is_some() {
             keyspace.make_indexes();
         }
-        if keyspace.background {
-            keyspace.clock.listen(keyspace.me.clone() as Weak<dyn Tick>);
-        }
+        keyspace.clock.listen(keyspace.me.clone() as Weak<dyn Tick>);
         keyspace
     }
 
@@ -241,6 +243,10 @@ impl Keyspace {
     pub fn overwrite(&self, db: usize, key: &Key<'_>, bytes: &[u8]) -> Option<Work<'_>> {
         let index = self.shard_of(key.hash);
         let mut guard = self.cells[index].lock.write();
+        if guard.waiters.is_wide() {
+            drop(guard);
+            return Some(Work::begin(self, db, Lock::One(*key), Access::Write));
+        }
         let done = !self.recording.load(Relaxed)
             && !self.broker.notices.any()
             && guard.watches.is_empty()
@@ -349,6 +355,12 @@ impl Keyspace {
         self.next_due()
     }
 
+    /// What the background does: removes what has expired, ends waits whose time is over. Answers when there is more to do.
+    pub fn tick(&self) -> u64 {
+        let next = self.reap();
+        next.min(self.time_waits_out())
+    }
+
     /// Stops or restarts the removal of expired keys that nobody looks at.
     pub fn set_active_expire(&self, on: bool) {
         self.active_expire.store(on, Relaxed);
@@ -384,7 +396,18 @@ impl Drop for Keyspace {
 }
 
 impl Tick for Keyspace {
-    fn tick(&self) {
-        self.reap();
+    fn next_event(&self) -> u64 {
+        let expires = self.background && self.active_expire.load(Relaxed) && !self.loading.load(Relaxed);
+        self.next_timeout().min(if expires { self.next_due() } else { u64::MAX })
+    }
+
+    fn expire(&self) {
+        if self.background {
+            self.reap();
+        }
+    }
+
+    fn timeouts(&self) -> Vec<Due> {
+        self.due_timeouts()
     }
 }

@@ -1,6 +1,7 @@
 //! The reaper: one thread for the whole process that removes expired keys of all stores on the system's clock and
-//! frees huge values off their caller's path. It starts with the first key that has a deadline (or the first huge
-//! value freed) in a store with background work on, sleeps until the next deadline, and lives as long as the process.
+//! frees huge values off their caller's path, and ends the waits of tasks whose time is over. It starts with the first key
+//! that has a deadline (or the first such wait, or the first huge value freed) in a store with background work on, sleeps
+//! until the next deadline, and lives as long as the process.
 
 use super::Keyspace;
 use super::shard::Space;
@@ -76,7 +77,7 @@ fn run() {
             (alive, std::mem::take(&mut state.garbage))
         };
         drop(garbage);
-        let next = stores.iter().map(|store| store.reap()).min().unwrap_or(u64::MAX);
+        let next = stores.iter().map(|store| store.tick()).min().unwrap_or(u64::MAX);
         drop(stores);
         std::thread::sleep(PAUSE);
         sleep_until(next);

@@ -1,6 +1,7 @@
 //! A shard: one lock's worth of keys, for all databases.
 
 use super::entry::Entry;
+use super::wait::Waiters;
 use super::watch::Watches;
 use super::{Key, KeyIndex};
 use crate::ds::deadlines::Deadlines;
@@ -55,6 +56,8 @@ pub struct Shard {
     more: Vec<Space>,
     /// Sessions that watch keys of this shard.
     pub watches: Watches,
+    /// Who waits for keys of this shard to be written.
+    pub waiters: Waiters,
     /// The buffer inline collections are edited in; lent out for one edit at a time.
     pub scratch: Vec<u8>,
     /// How many keys expired.

@@ -16,5 +16,6 @@ pub mod sort;
 pub mod stream;
 pub mod stream_group;
 pub mod string;
+pub mod wait;
 pub mod zset;
 pub mod zset_algebra;

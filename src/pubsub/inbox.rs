@@ -1,7 +1,7 @@
 //! An inbox: the bounded queue between publishers and the reader of one subscription.
 
 use super::{After, Parcel};
-use crate::clock::{Clock, Tick};
+use crate::clock::{Clock, Due, Tick};
 use crate::sync::{Condvar, Mutex};
 use crate::{Error, Result};
 use std::collections::VecDeque;
@@ -113,7 +113,17 @@ impl Alarm {
 }
 
 impl Tick for Alarm {
-    fn tick(&self) {
+    fn next_event(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn expire(&self) {}
+
+    fn timeouts(&self) -> Vec<Due> {
+        Vec::new()
+    }
+
+    fn moved(&self) {
         let sleepers: Vec<_> = self.sleepers.lock().clone();
         sleepers.iter().for_each(|sleeper| sleeper.look_again());
     }

@@ -16,6 +16,16 @@
 //! In between: `@ advance 5s` (or `ms`, `m`, `h`, `d`) moves the clock; `@ session other` goes on in another session
 //! (the first is called `main`).
 //!
+//! Several sessions side by side, where commands may wait:
+//!
+//! ```text
+//! a> BLPOP q 0                          a command in session a; it waits, as no reply follows
+//! > LPUSH q x
+//! < (integer) 1
+//! a< 1) "q"                             the reply comes with what stands before it, and no later
+//! a< 2) "x"
+//! ```
+//!
 //! A real server has no clock to move: a section that advances less than 100 ms in all is run on it with real sleeps,
 //! one that advances more, or says `@ clock`, `@ profile` or `@ doc`, is not.
 
@@ -48,18 +58,24 @@ pub struct Section {
 
 #[derive(Debug)]
 pub enum Action {
-    Advance(Duration),
+    /// Time passes; behind this line.
+    Advance(Duration, usize),
     Session(String),
     Run(Step),
+    /// The reply of a command that waited.
+    Receive(Step),
 }
 
 #[derive(Debug)]
 pub struct Step {
+    pub session: String,
     pub args: Vec<Vec<u8>>,
     pub compare: Compare,
     pub expected: String,
     /// Where the expectation stands in the file's lines.
     pub at: Range<usize>,
+    /// Its reply comes later.
+    pub waits: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -103,10 +119,18 @@ impl Section {
         self.actions.iter().filter_map(|a| if let Action::Run(step) = a { Some(step) } else { None })
     }
 
+    /// Whether a command of it waits.
+    pub fn waits(&self) -> bool {
+        self.steps().any(|step| step.waits)
+    }
+
     /// Whether redis-server 7.0.15 can be asked.
     pub fn is_for_the_judge(&self) -> bool {
-        let slept: Duration =
-            self.actions.iter().map(|a| if let Action::Advance(d) = a { *d } else { Duration::ZERO }).sum();
+        let slept: Duration = self
+            .actions
+            .iter()
+            .map(|a| if let Action::Advance(d, _) = a { *d } else { Duration::ZERO })
+            .sum();
         self.profile.is_none() && self.doc.is_none() && !self.clock && slept <= LONGEST_SLEEP
     }
 }
@@ -141,18 +165,29 @@ pub fn parse(path: &Path, source: &str) -> Result<File, String> {
 struct Reader {
     sections: Vec<Section>,
     compare: Compare,
+    /// The session that a bare `>` means.
+    session: String,
 }
 
 impl Reader {
     fn line(&mut self, i: usize, line: &str) -> Result<(), String> {
         let (mark, rest) = line.split_once(' ').unwrap_or((line, ""));
         match mark {
-            "==" => self.sections.push(Section { title: rest.into(), line: i + 1, ..Section::default() }),
-            ">" => return self.command(i, rest),
-            "<" => return self.expectation(i, rest),
-            "@" => return self.directive(rest),
+            "==" => {
+                self.session = "main".into();
+                self.sections.push(Section { title: rest.into(), line: i + 1, ..Section::default() });
+            }
+            ">" => return self.command(i, self.session.clone(), rest),
+            "<" => return self.expectation(i, None, rest),
+            "@" => return self.directive(i, rest),
+            _ if mark.ends_with('>') && is_name(&mark[..mark.len() - 1]) => {
+                return self.command(i, mark[..mark.len() - 1].into(), rest);
+            }
+            _ if mark.ends_with('<') && is_name(&mark[..mark.len() - 1]) => {
+                return self.expectation(i, Some(&mark[..mark.len() - 1]), rest);
+            }
             _ if line.trim().is_empty() || line.starts_with('#') => {}
-            _ => return Err("a line starts with ==, >, <, @ or #".into()),
+            _ => return Err("a line starts with ==, >, <, name>, name<, @ or #".into()),
         }
         Ok(())
     }
@@ -161,24 +196,32 @@ impl Reader {
         self.sections.last_mut().ok_or_else(|| "there is no section (== title) yet".into())
     }
 
-    fn command(&mut self, i: usize, rest: &str) -> Result<(), String> {
+    fn command(&mut self, i: usize, session: String, rest: &str) -> Result<(), String> {
         let args = text::split(rest).ok_or("unbalanced quotes")?;
         if args.is_empty() {
             return Err("an empty command".into());
         }
         let compare = std::mem::take(&mut self.compare);
-        let step = Step { args, compare, expected: String::new(), at: i + 1..i + 1 };
+        let step = Step { session, args, compare, expected: String::new(), at: i + 1..i + 1, waits: false };
         self.section()?.actions.push(Action::Run(step));
         Ok(())
     }
 
-    fn expectation(&mut self, i: usize, rest: &str) -> Result<(), String> {
-        let Some(Action::Run(step)) = self.section()?.actions.last_mut() else {
+    fn expectation(&mut self, i: usize, named: Option<&str>, rest: &str) -> Result<(), String> {
+        let session = named.map_or(self.session.clone(), str::to_string);
+        let actions = &mut self.section()?.actions;
+        let follows = |action: &Action| match action {
+            Action::Run(step) | Action::Receive(step) => step.session == session && step.at.end == i,
+            _ => false,
+        };
+        if !actions.last().is_some_and(follows) {
+            let received = named.and_then(|session| received(actions, session, i));
+            let received = received.ok_or("a reply that does not follow its command")?;
+            actions.push(Action::Receive(received));
+        }
+        let Some(Action::Run(step) | Action::Receive(step)) = actions.last_mut() else {
             return Err("a reply without a command".into());
         };
-        if step.at.end != i {
-            return Err("a reply that does not follow its command".into());
-        }
         if !step.at.is_empty() {
             step.expected.push('\n');
         }
@@ -187,7 +230,7 @@ impl Reader {
         Ok(())
     }
 
-    fn directive(&mut self, rest: &str) -> Result<(), String> {
+    fn directive(&mut self, i: usize, rest: &str) -> Result<(), String> {
         let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
         let value = value.trim();
         match (name, value) {
@@ -199,9 +242,12 @@ impl Reader {
             }
             ("advance", d) => {
                 let span = duration(d).ok_or("@ advance needs a time such as 5s or 20ms")?;
-                self.section()?.actions.push(Action::Advance(span));
+                self.section()?.actions.push(Action::Advance(span, i + 1));
             }
-            ("session", who) if !who.is_empty() => self.section()?.actions.push(Action::Session(who.into())),
+            ("session", who) if is_name(who) => {
+                self.session = who.into();
+                self.section()?.actions.push(Action::Session(who.into()));
+            }
             _ => return self.heading(name, value),
         }
         Ok(())
@@ -222,6 +268,24 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// The place for the reply of a session's command that waits.
+fn received(actions: &mut [Action], session: &str, i: usize) -> Option<Step> {
+    let command = actions.iter_mut().rev().find_map(|action| match action {
+        Action::Run(step) if step.session == session => Some(step),
+        _ => None,
+    })?;
+    if !command.at.is_empty() || command.waits {
+        return None;
+    }
+    command.waits = true;
+    let (args, compare) = (command.args.clone(), command.compare);
+    Some(Step { session: session.into(), args, compare, expected: String::new(), at: i..i, waits: false })
 }
 
 /// `20ms`, `5s`, `2m`, `1h`, `30d`.
@@ -261,6 +325,14 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_may_come_later() {
+        let file = read("== one\na> BLPOP q 0\n> LPUSH q x\n< 1\na< q\na< x\n").unwrap();
+        assert!(file.sections[0].waits());
+        let Action::Receive(step) = &file.sections[0].actions[2] else { panic!() };
+        assert_eq!((step.session.as_str(), step.expected.as_str(), step.at.clone()), ("a", "q\nx", 4..6));
+    }
+
+    #[test]
     fn mistakes_are_found() {
         for bad in [
             "> PING",
@@ -268,6 +340,8 @@ mod tests {
             "== a\n> PING\n\n< OK",
             "== a\n@ nope",
             "== a\n> 'x",
+            "== a\na> PING\na< PONG\n\na< PONG",
+            "== a\na> PING\nb< PONG",
             "== a\n@ any",
             "== a\n> PING\n@ resp3",
         ] {

@@ -15,6 +15,14 @@ pub trait Door {
     fn begin(&mut self, section: &Section) -> Result<(), String>;
     /// One command in the named session.
     fn run(&mut self, session: &str, args: &[Vec<u8>]) -> Reply;
+    /// The same for a command that may wait: `None` while it does.
+    fn start(&mut self, session: &str, args: &[Vec<u8>]) -> Option<Reply> {
+        Some(self.run(session, args))
+    }
+    /// The replies of commands that waited and are done, by their sessions.
+    fn arrived(&mut self) -> Vec<(String, Reply)> {
+        Vec::new()
+    }
     /// Time passes.
     fn advance(&mut self, by: Duration);
     /// What must hold when the section is over.
@@ -66,7 +74,10 @@ fn run_section(file: &File, section: &Section, door: &mut dyn Door, report: &mut
     }
     each_step(section, door, &mut |step, reply| {
         report.commands += 1;
-        let got = text::show(reply);
+        let got = match reply {
+            Some(reply) => text::show(reply),
+            None => "it waits".into(),
+        };
         if !step.compare.accepts(&step.expected, &got) {
             let (command, expected) = (text::line(&step.args), &step.expected);
             let place = place(step.at.start);
@@ -78,15 +89,49 @@ fn run_section(file: &File, section: &Section, door: &mut dyn Door, report: &mut
     }
 }
 
-/// Pushes a section's actions through a door and shows each step with its reply.
-pub fn each_step(section: &Section, door: &mut dyn Door, seen: &mut dyn FnMut(&Step, &Reply)) {
-    let mut session = "main";
+/// Pushes a section's actions through a door and shows each step with its reply, if it has any. What arrives of a command that
+/// waited where the transcript has nothing is shown as a step of no command.
+pub fn each_step(section: &Section, door: &mut dyn Door, seen: &mut dyn FnMut(&Step, Option<&Reply>)) {
+    let mut arrived: Vec<(String, Reply)> = Vec::new();
+    let mut here = section.line;
     for action in &section.actions {
-        match action {
-            Action::Advance(by) => door.advance(*by),
-            Action::Session(name) => session = name,
-            Action::Run(step) => seen(step, &door.run(session, &step.args)),
+        if !matches!(action, Action::Receive(_)) {
+            unexpected(&mut arrived, here, seen);
         }
+        match action {
+            Action::Session(_) => continue,
+            Action::Advance(by, line) => {
+                here = *line;
+                door.advance(*by);
+            }
+            Action::Run(step) => {
+                here = step.at.end;
+                let reply = match step.waits || step.at.is_empty() {
+                    true => door.start(&step.session, &step.args),
+                    false => Some(door.run(&step.session, &step.args)),
+                };
+                if reply.is_some() || !step.waits {
+                    seen(step, reply.as_ref());
+                }
+            }
+            Action::Receive(step) => {
+                here = step.at.end;
+                let at = arrived.iter().position(|(session, _)| *session == step.session);
+                seen(step, at.map(|at| arrived.remove(at).1).as_ref());
+                continue;
+            }
+        }
+        arrived = door.arrived();
+    }
+    unexpected(&mut arrived, here, seen);
+}
+
+/// Shows what arrived and nobody looked for, behind line `at`.
+fn unexpected(arrived: &mut Vec<(String, Reply)>, at: usize, seen: &mut dyn FnMut(&Step, Option<&Reply>)) {
+    for (session, reply) in arrived.drain(..) {
+        let (args, compare) = (Vec::new(), Default::default());
+        let expected = "no reply here".into();
+        seen(&Step { session, args, compare, expected, at: at..at, waits: false }, Some(&reply));
     }
 }
 
@@ -114,6 +159,9 @@ fn words(args: &[&str]) -> Vec<Vec<u8>> {
 
 impl<D: Door> Door for InMulti<D> {
     fn refuses(&self, section: &Section) -> Option<&'static str> {
+        if section.waits() {
+            return Some("inside MULTI nothing waits");
+        }
         let alone = |s: &Step| ALONE.iter().any(|a| s.args[0].eq_ignore_ascii_case(a.as_bytes()));
         if section.steps().any(alone) {
             Some("it has transactions of its own")

@@ -4,7 +4,9 @@ use super::case::{Section, Step};
 use super::door::Door;
 use super::text;
 use larder::{Clock, Error, Profile, Protocol, Reply, Session, Store};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 /// Later than every deadline a transcript sets, but for those centuries away.
@@ -36,9 +38,32 @@ pub fn configure(store: &Store, name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs one command; a failure of the store itself shows as an error no server sends.
+/// Runs one command; a failure of the store itself shows as an error no server sends. A command that would wait gives up.
 pub fn execute(session: &mut Session, args: &[Vec<u8>]) -> Reply {
-    session.execute(args).unwrap_or_else(|e| Reply::Error(Error::Command(format!("FAILED {e}").into())))
+    match poll(&mut session.execute_async(args)) {
+        Poll::Ready(reply) => shown(reply),
+        Poll::Pending => Reply::Simple("it waits".into()),
+    }
+}
+
+fn shown(reply: Result<Reply, Error>) -> Reply {
+    reply.unwrap_or_else(|e| Reply::Error(Error::Command(format!("FAILED {e}").into())))
+}
+
+/// One look at a future.
+pub fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A command under way; it gives its session back.
+type Running = Pin<Box<dyn Future<Output = (Session, Reply)>>>;
+
+fn running(mut session: Session, args: &[Vec<u8>]) -> Running {
+    let args = args.to_vec();
+    Box::pin(async move {
+        let reply = shown(session.execute_async(args).await);
+        (session, reply)
+    })
 }
 
 /// Sessions on a store of this process.
@@ -48,6 +73,8 @@ pub struct Embedded {
     profile: Profile,
     protocol: Protocol,
     sessions: HashMap<String, Session>,
+    /// Sessions whose command waits.
+    waiting: BTreeMap<String, Running>,
     /// Whether each section ends with its effects replayed.
     replays: bool,
 }
@@ -62,6 +89,7 @@ impl Embedded {
             profile,
             protocol: Protocol::Resp2,
             sessions: HashMap::new(),
+            waiting: BTreeMap::new(),
             replays: false,
         }
     }
@@ -98,6 +126,7 @@ impl Door for Embedded {
     fn begin(&mut self, section: &Section) -> Result<(), String> {
         let name = section.profile.as_deref().unwrap_or("7.0");
         self.sessions.clear();
+        self.waiting.clear();
         self.profile = profile(name).ok_or_else(|| format!("no profile {name}"))?;
         self.protocol = if section.resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
         self.clock = Clock::manual();
@@ -110,13 +139,46 @@ impl Door for Embedded {
     }
 
     fn run(&mut self, session: &str, args: &[Vec<u8>]) -> Reply {
-        let (store, protocol) = (&self.store, self.protocol);
-        let open = || {
-            let mut session = store.session();
-            session.set_protocol(protocol);
-            session
-        };
-        execute(self.sessions.entry(session.to_string()).or_insert_with(open), args)
+        let mut running = running(self.session(session), args);
+        loop {
+            if let Poll::Ready((opened, reply)) = poll(&mut running) {
+                self.sessions.insert(session.to_string(), opened);
+                return reply;
+            }
+            // Nobody else is there: only the end of its time can end its wait.
+            match self.store.keyspace().next_timeout() {
+                u64::MAX => return Reply::Simple("it waits for ever".into()),
+                at => self.clock.set(SystemTime::UNIX_EPOCH + Duration::from_millis(at)),
+            }
+        }
+    }
+
+    fn start(&mut self, session: &str, args: &[Vec<u8>]) -> Option<Reply> {
+        let mut running = running(self.session(session), args);
+        match poll(&mut running) {
+            Poll::Ready((opened, reply)) => {
+                self.sessions.insert(session.to_string(), opened);
+                Some(reply)
+            }
+            Poll::Pending => {
+                self.waiting.insert(session.to_string(), running);
+                None
+            }
+        }
+    }
+
+    fn arrived(&mut self) -> Vec<(String, Reply)> {
+        let mut arrived = Vec::new();
+        for (name, mut running) in std::mem::take(&mut self.waiting) {
+            match poll(&mut running) {
+                Poll::Ready((session, reply)) => {
+                    self.sessions.insert(name.clone(), session);
+                    arrived.push((name, reply));
+                }
+                Poll::Pending => drop(self.waiting.insert(name, running)),
+            }
+        }
+        arrived
     }
 
     fn advance(&mut self, by: Duration) {
@@ -129,6 +191,15 @@ impl Door for Embedded {
 }
 
 impl Embedded {
+    /// The session of this name, taken out; a fresh one if there is none.
+    fn session(&mut self, name: &str) -> Session {
+        self.sessions.remove(name).unwrap_or_else(|| {
+            let mut session = self.store.session();
+            session.set_protocol(self.protocol);
+            session
+        })
+    }
+
     /// The effects, run on empty stores, must give what the live store holds: now, from a clock that stands long before
     /// every deadline; and once every deadline has passed, loaded that late.
     fn replay(&mut self) -> Result<(), String> {

@@ -921,6 +921,9 @@ impl TypedDoor {
 
 impl Door for TypedDoor {
     fn refuses(&self, section: &Section) -> Option<&'static str> {
+        if section.waits() {
+            return Some("calls that wait are in tests/waiting.rs");
+        }
         let state = ["MULTI", "WATCH", "RESET"];
         let own = |word: &[u8]| state.iter().any(|s| word.eq_ignore_ascii_case(s.as_bytes()));
         // A subscribed session refuses commands that a method knows no session for.

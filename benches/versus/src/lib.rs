@@ -14,3 +14,4 @@ pub mod peers;
 pub mod pubsub;
 pub mod redis;
 pub mod sorted;
+pub mod waiting;

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 type Words = Vec<Vec<u8>>;
 
 /// A server of our own; it ends with this.
-struct Server {
+pub struct Server {
     child: Child,
     dir: PathBuf,
     stream: BufReader<UnixStream>,
 }
 
 impl Server {
-    fn start() -> std::io::Result<Server> {
+    /// Starts one.
+    pub fn start() -> std::io::Result<Server> {
         let dir = std::env::temp_dir().join(format!("versus-{}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
         let socket = dir.join("redis.sock");
@@ -41,6 +42,11 @@ impl Server {
                 Err(_) => std::thread::sleep(Duration::from_millis(20)),
             }
         }
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("redis.sock")
     }
 
     /// Sends commands in batches and reads their replies away.

@@ -6,6 +6,7 @@ mod edit;
 mod expire;
 mod rollback;
 mod say;
+mod serve;
 mod write;
 
 pub use edit::Edited;
@@ -15,6 +16,7 @@ use super::entry::{Entry, Payload};
 use super::reaper::{self, Garbage};
 use super::shard::{Shard, Space};
 use super::undo::{Step, Undo};
+use super::wait::Waits;
 use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
 use crate::limits::{INLINE_MAX, Rules};
@@ -24,6 +26,7 @@ use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
 use crate::{Bytes, Error, Result};
 use say::Outbox;
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -77,6 +80,12 @@ pub struct Work<'s> {
 struct Extras {
     effects: Unit,
     garbage: Vec<Garbage>,
+    /// Keys that were written and that somebody waits at, in order.
+    ready: VecDeque<(usize, u64, Box<[u8]>)>,
+    /// The same, where a shard for the waiter's command is not held.
+    later: Vec<(usize, Box<[u8]>)>,
+    /// Those who were served and are to be woken.
+    served: Vec<Arc<dyn Waits>>,
     /// What the ordered key indexes must follow at the end, where the store keeps them.
     reindex: Option<Box<Reindex>>,
 }
@@ -102,7 +111,11 @@ impl<'s> Work<'s> {
         match lock {
             Lock::One(key) => {
                 let shard = keyspace.shard_of(key.hash);
-                Work::with(keyspace, db, Held::One(shard, keyspace.lock(shard, access)))
+                let guard = keyspace.lock(shard, access);
+                if guard.shard().waiters.is_wide() && access == Access::Write {
+                    return Work::widen(keyspace, db, &[key], Held::One(shard, guard));
+                }
+                Work::with(keyspace, db, Held::One(shard, guard))
             }
             lock => Work::begin_many(keyspace, db, lock, access),
         }
@@ -122,6 +135,12 @@ impl<'s> Work<'s> {
             Lock::All => Held::Many((0..keyspace.shards()).map(|i| (i, keyspace.lock(i, access))).collect()),
             Lock::Walk => Held::Walk,
         };
+        if let Lock::Many(keys) = lock
+            && access == Access::Write
+            && held.is_wide()
+        {
+            return Work::widen(keyspace, db, keys, held);
+        }
         Work::with(keyspace, db, held)
     }
 
@@ -175,9 +194,16 @@ impl<'s> Work<'s> {
     fn publish(mut self) -> Option<After> {
         if let Some(undo) = self.undo.take() {
             for (db, hash, key) in undo.touched {
-                self.flag_watchers(db, &Key { bytes: &key, hash });
+                let key = Key { bytes: &key, hash };
+                self.flag_watchers(db, &key);
+                self.on_db(db, |w| w.note_ready(&key));
+            }
+            for (db, hash, key) in undo.ready {
+                self.on_db(db, |w| w.note_ready(&Key { bytes: &key, hash }));
             }
         }
+        self.say_held();
+        self.serve();
         let mut extras = self.extras.take().unwrap_or_default();
         if !extras.effects.is_empty() {
             self.keyspace.effects.lock().push(std::mem::take(&mut extras.effects));
@@ -186,10 +212,13 @@ impl<'s> Work<'s> {
             self.bring_up(*reindex);
         }
         let keyspace = self.keyspace;
-        let after = self.say_held();
+        let after = self.take_after();
         drop(self);
         if !extras.garbage.is_empty() && keyspace.background {
             reaper::dispose(extras.garbage);
+        }
+        if !extras.served.is_empty() || !extras.later.is_empty() {
+            serve::follow_up(keyspace, extras.served, extras.later);
         }
         after
     }
@@ -418,17 +447,25 @@ impl<'s> Work<'s> {
 
     // ---- hooks
 
-    /// Says that a key changed, by its keyspace event's name: feeds WATCH and whoever hears of events. An empty name is
-    /// no event.
+    /// Says that a key changed, by its keyspace event's name: feeds WATCH, those who wait, and whoever hears of events. An
+    /// empty name is no event.
     #[inline]
     pub fn touch(&mut self, key: &Key, event: &'static str) {
         self.announce(key, event);
-        let unwatched = self.shard(self.shard_of(key)).map_or(true, |shard| shard.watches.is_empty());
-        if !unwatched {
-            let db = self.db;
-            match &mut self.undo {
-                Some(undo) => undo.touched.push((db, key.hash, key.bytes.into())),
-                None => self.flag_watchers(db, key),
+        let unminded = |shard: &Shard| shard.watches.is_empty() && shard.waiters.is_empty();
+        if !self.shard(self.shard_of(key)).map_or(true, unminded) {
+            self.mark(key);
+        }
+    }
+
+    #[cold]
+    fn mark(&mut self, key: &Key) {
+        let db = self.db;
+        match &mut self.undo {
+            Some(undo) => undo.touched.push((db, key.hash, key.bytes.into())),
+            None => {
+                self.flag_watchers(db, key);
+                self.note_ready(key);
             }
         }
     }

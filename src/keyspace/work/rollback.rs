@@ -53,6 +53,7 @@ impl Work<'_> {
         }
         self.extras().effects.clear();
         self.unsay();
+        self.extras().ready.clear();
     }
 
     pub(super) fn step_back(&mut self, step: Step) -> Result<()> {

@@ -63,19 +63,24 @@ impl Work<'_> {
         answer
     }
 
-    /// Says what was held back. Answers what is to be done when the guards have dropped.
-    pub(super) fn say_held(&mut self) -> Option<After> {
-        let Outbox { held, mut after } = *self.outbox.take()?;
+    /// Says what was held back.
+    pub(super) fn say_held(&mut self) {
         let broker = &self.keyspace.broker;
-        for said in held {
+        let Some(outbox) = self.outbox.get_mut() else { return };
+        let Outbox { held, after } = &mut **outbox;
+        for said in held.drain(..) {
             match said {
-                Said::Event { db, key, event } => broker.notify(db, &key, event, &mut after),
+                Said::Event { db, key, event } => broker.notify(db, &key, event, after),
                 Said::Message { topic, channel, payload } => {
-                    broker.publish(topic, &channel, &payload, &mut after);
+                    broker.publish(topic, &channel, &payload, after);
                 }
             }
         }
-        Some(after)
+    }
+
+    /// What is to be done when the guards have dropped.
+    pub(super) fn take_after(&mut self) -> Option<After> {
+        self.outbox.take().map(|outbox| outbox.after)
     }
 
     /// Forgets what was held back.

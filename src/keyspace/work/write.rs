@@ -271,6 +271,7 @@ impl Work<'_> {
                 None if old.weight() > HEAVY => self.extras().garbage.push(Garbage::Space(old)),
                 None => {}
             }
+            self.note_all_ready(shard, db);
         }
         self.note_databases();
         Ok(gone)
@@ -294,6 +295,10 @@ impl Work<'_> {
             }
         }
         self.swap_shards(a, b)?;
+        for shard in 0..self.keyspace.shards() {
+            self.note_all_ready(shard, a);
+            self.note_all_ready(shard, b);
+        }
         if let Some(undo) = &mut self.undo {
             undo.steps.push(Step::Swap { a, b });
         }

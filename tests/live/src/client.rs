@@ -33,6 +33,22 @@ impl Client {
         self.read().map_err(|e| format!("no message: {e}"))
     }
 
+    /// One command whose reply may be long in coming: `None` if it is not there in time.
+    pub fn run_for<A: AsRef<[u8]>>(&mut self, args: &[A], patience: Duration) -> Option<Reply> {
+        match self.send(args) {
+            Ok(()) => self.read_for(patience),
+            Err(e) => Some(Reply::Error(Error::Command(Cow::Owned(format!("CONNECTION lost: {e}"))))),
+        }
+    }
+
+    /// A reply that was long in coming, if it is there in time.
+    pub fn read_for(&mut self, patience: Duration) -> Option<Reply> {
+        self.stream.get_ref().set_read_timeout(Some(patience)).ok()?;
+        let there = !self.stream.fill_buf().ok()?.is_empty();
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE)).ok()?;
+        if there { self.read().ok() } else { None }
+    }
+
     fn send<A: AsRef<[u8]>>(&mut self, args: &[A]) -> io::Result<()> {
         let mut out = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {

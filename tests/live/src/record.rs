@@ -6,15 +6,22 @@ use crate::support::case::{self, File, Section};
 use crate::support::door::{self, Door};
 use crate::support::text;
 use larder::Reply;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
+
+/// A command has no reply for so long: it waits.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The real server as a door.
 pub struct ServerDoor {
     server: Server,
     control: Client,
     sessions: HashMap<String, Client>,
+    /// Sessions whose command has no reply yet.
+    waiting: BTreeSet<String>,
+    /// Time was to pass: the server looks for timeouts ten times a second.
+    passed: bool,
     changed: Vec<(String, String)>,
     resp3: bool,
 }
@@ -23,7 +30,15 @@ impl ServerDoor {
     pub fn start() -> Result<ServerDoor, String> {
         let server = Server::start()?;
         let control = Client::connect(&server.socket())?;
-        Ok(ServerDoor { server, control, sessions: HashMap::new(), changed: Vec::new(), resp3: false })
+        Ok(ServerDoor {
+            server,
+            control,
+            sessions: HashMap::new(),
+            waiting: BTreeSet::new(),
+            passed: false,
+            changed: Vec::new(),
+            resp3: false,
+        })
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
@@ -52,6 +67,7 @@ impl Door for ServerDoor {
 
     fn begin(&mut self, section: &Section) -> Result<(), String> {
         self.sessions.clear();
+        self.waiting.clear();
         self.control.run(&["FLUSHALL"]);
         self.resp3 = section.resp3;
         for (name, value) in &section.config {
@@ -71,8 +87,33 @@ impl Door for ServerDoor {
         }
     }
 
+    fn start(&mut self, session: &str, args: &[Vec<u8>]) -> Option<Reply> {
+        let row = larder::rows().find(|row| row.name.as_bytes().eq_ignore_ascii_case(&args[0]));
+        if !row.is_some_and(|row| row.flags.has(larder::row::BLOCKING)) {
+            return Some(self.run(session, args));
+        }
+        let reply = self.session(session).ok().and_then(|client| client.run_for(args, PATIENCE));
+        if reply.is_none() {
+            self.waiting.insert(session.to_string());
+        }
+        reply
+    }
+
+    fn arrived(&mut self) -> Vec<(String, Reply)> {
+        let mut arrived = Vec::new();
+        let patience = if std::mem::take(&mut self.passed) { 15 * PATIENCE } else { PATIENCE };
+        for name in self.waiting.clone() {
+            if let Some(reply) = self.sessions.get_mut(&name).and_then(|client| client.read_for(patience)) {
+                self.waiting.remove(&name);
+                arrived.push((name, reply));
+            }
+        }
+        arrived
+    }
+
     fn advance(&mut self, by: Duration) {
         std::thread::sleep(by);
+        self.passed = true;
     }
 
     fn end(&mut self) -> Result<(), String> {
@@ -114,19 +155,24 @@ fn write(file: &File, judge: &mut ServerDoor) -> Result<usize, String> {
         judge.begin(section).map_err(|why| format!("{}: {why}", section.title))?;
         door::each_step(section, judge, &mut |step, reply| {
             commands += 1;
-            let got = text::show(reply);
-            if step.at.is_empty() || !step.compare.accepts(&step.expected, &got) {
-                edits.push((step.at.clone(), got));
+            // The reply to a bare `>` stands at once behind it.
+            let bare = file.lines[step.at.start - 1].starts_with('>') && !step.args.is_empty();
+            let mark = if bare { "<".to_string() } else { format!("{}<", step.session) };
+            let got = reply.map(text::show);
+            let holds = got.as_ref().is_some_and(|got| step.compare.accepts(&step.expected, got));
+            if step.at.is_empty() && got.is_none() {
+                return;
+            }
+            if step.at.is_empty() || !holds {
+                edits.push((step.at.clone(), mark, got));
             }
         });
         judge.end()?;
     }
     let mut lines = file.lines.clone();
-    for (at, got) in edits.into_iter().rev() {
-        lines.splice(
-            at,
-            got.split('\n').map(|l| if l.is_empty() { "<".to_string() } else { format!("< {l}") }),
-        );
+    for (at, mark, got) in edits.into_iter().rev() {
+        let written = got.iter().flat_map(|got| got.split('\n'));
+        lines.splice(at, written.map(|l| format!("{mark} {l}").trim_end_matches(' ').to_string()));
     }
     std::fs::write(&file.path, lines.join("\n") + "\n")
         .map_err(|e| format!("{}: {e}", file.path.display()))?;
