@@ -2,7 +2,7 @@
 //!
 //! Entries stand packed in blocks ([`Block`]), blocks in order of their first ids ([`Ordered`]): an entry is added at
 //! the end of the last block, one that is deleted leaves a mark in its block, and a block goes with its last entry. Blocks
-//! begin where Redis's begin (see [`stream_size`](super::stream_size)), for trimming by `~` takes whole blocks.
+//! begin where Redis's begin (see `stream_size`), for trimming by `~` takes whole blocks.
 //!
 //! A stream is always a value of its own, never inline in an entry: its groups need room, and an event log is not
 //! small for long. It is the one collection that stays when it is empty.
