@@ -45,7 +45,8 @@ const WORD: usize = 8;
 /// What a processor loads at a time.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 const LINE: usize = 64;
-const _: () = assert!(HEAD % WORD == 0 && size_of::<f64>() == WORD && size_of::<Option<Node<u64>>>() <= WORD);
+const _: () =
+    assert!(HEAD.is_multiple_of(WORD) && size_of::<f64>() == WORD && size_of::<Option<Node<u64>>>() <= WORD);
 
 /// Names a live block of a list.
 pub(super) struct Node<M>(NonNull<Head<M>>);
