@@ -44,8 +44,11 @@ pub fn places<S: Scope>(store: &Store<S>, name: &str, words: &[&[u8]]) -> Answer
     }
 }
 
+/// Longitude, latitude, member.
+type Place = (f64, f64, Vec<u8>);
+
 /// GEOADD's words behind the key.
-fn given_places(mut words: &[&[u8]]) -> Option<(GeoAddOptions, Vec<(f64, f64, Vec<u8>)>)> {
+fn given_places(mut words: &[&[u8]]) -> Option<(GeoAddOptions, Vec<Place>)> {
     let (mut options, mut only) = (GeoAddOptions::new(), 0);
     while let [word, more @ ..] = words {
         options = match () {
