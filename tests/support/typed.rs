@@ -632,11 +632,14 @@ fn score_bound(word: &[u8]) -> Option<Bound<f64>> {
     }
 }
 
-fn by_score(from: &[u8], to: &[u8]) -> Option<(Bound<f64>, Bound<f64>)> {
+fn by_score(from: &[u8], to: &[u8]) -> Option<Ends<f64>> {
     Some((score_bound(from)?, score_bound(to)?))
 }
 
-fn by_lex<'a>(from: &'a [u8], to: &'a [u8]) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+/// Two bounds, as Rust's ranges have them.
+type Ends<T> = (Bound<T>, Bound<T>);
+
+fn by_lex<'a>(from: &'a [u8], to: &'a [u8]) -> Option<Ends<&'a [u8]>> {
     let bound = |word: &'a [u8], open: &[u8]| match word {
         [b'(', rest @ ..] => Some(Bound::Excluded(rest)),
         [b'[', rest @ ..] => Some(Bound::Included(rest)),
