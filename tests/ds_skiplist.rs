@@ -270,7 +270,8 @@ fn a_separator_leaves_with_its_member() {
 #[test]
 fn bytes_an_entry_by_order_of_insertion() {
     let n = 300_000usize;
-    let orders: [(&str, usize, fn(usize) -> usize); 4] = [
+    type Order = (&'static str, usize, fn(usize) -> usize);
+    let orders: [Order; 4] = [
         ("ascending", 17, |i| i),
         ("descending", 17, |i| usize::MAX / 4096 - i),
         // So evenly that all leaves split at the same time: the worst there is.
