@@ -53,7 +53,7 @@ fn body(before: &[Words], inside: &[Words], pause: Duration, small: bool) -> Res
     let clock = Clock::manual();
     let store = store(&clock, small);
     for line in before {
-        let _ = store.execute(line);
+        embedded::execute(&mut store.session(), line);
     }
     clock.advance(pause);
     // What has expired by now goes for good, even if the body that met it fails.

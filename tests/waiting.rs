@@ -377,7 +377,11 @@ fn dropped_inside_a_body_it_goes_back_when_the_body_ends() {
     let (store, _) = quiet();
     let (first, mut next) = (pop(&store, "q", Block::Forever), pop(&store, "q", Block::Forever));
     store.rpush("q", ["x"]).unwrap();
-    store.transaction(["q"], |_| Ok(drop(first))).unwrap();
+    let dropped = store.transaction(["q"], |_| {
+        drop(first);
+        Ok(())
+    });
+    assert_eq!(dropped, Ok(()));
     assert_eq!(element(&mut next), "x");
     let first = pop(&store, "q", Block::Forever);
     store.set("k", "v").unwrap();

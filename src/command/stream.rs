@@ -463,10 +463,15 @@ fn xread(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 
 /// The id after which XREAD reads a stream.
 fn read_after(work: &Work<'_>, key: &Key<'_>, word: &[u8]) -> Result<StreamId> {
-    ops::check(work, key)?;
+    if word == b"$" {
+        return ops::last_id(work, key);
+    }
+    if word == b"+" && work.rules().profile >= Profile::V7_4 {
+        return ops::before_last(work, key);
+    }
+    // A look for the type, before the ids are read: it counts as one, as Redis's does.
+    ops::open(work, key)?;
     match word {
-        b"$" => ops::last_id(work, key),
-        b"+" if work.rules().profile >= Profile::V7_4 => ops::before_last(work, key),
         b">" => Err(Error::text(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
         )),

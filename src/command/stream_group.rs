@@ -178,14 +178,11 @@ fn which(work: &Work<'_>, key: &Key<'_>, group: &[u8], word: &[u8]) -> Result<Wh
 pub(super) fn xack(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let key = args.key(work, 1);
     // Where nothing can be pending, ids are not looked at.
-    let ids = match ids(args.rest(3)) {
-        Ok(ids) => ids,
-        Err(error) => {
-            let has_group = streams::open(work, &key)?.is_some_and(|stream| stream.group(&args[2]).is_some());
-            return if has_group { Err(error) } else { Ok(Reply::Integer(0)) };
-        }
-    };
-    ops::ack(work, &key, &args[2], &ids).map(|done| number(done as u64))
+    let has_group = streams::open(work, &key)?.is_some_and(|stream| stream.group(&args[2]).is_some());
+    if !has_group {
+        return Ok(Reply::Integer(0));
+    }
+    ops::ack(work, &key, &args[2], &ids(args.rest(3))?).map(|done| number(done as u64))
 }
 
 // ---- claiming

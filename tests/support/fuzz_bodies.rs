@@ -10,6 +10,8 @@ use larder::ds::packed::{Packed, PackedRef};
 use larder::ds::small_list::{ListRef, SmallList};
 use larder::{Clock, Profile, Row, Session, Store, line, resp};
 use std::collections::BTreeSet;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 // ---- commands
@@ -58,7 +60,11 @@ fn run_line(clock: &Clock, session: &mut Session, text: &[u8]) {
     let Ok(mut words) = line::split(text) else { return };
     spell_out(&mut words);
     if !words.is_empty() && !too_much(&words) {
-        session.execute(&words).expect("the store itself does not fail");
+        // What would wait is given up.
+        let command = pin!(session.execute_async(&words));
+        if let Poll::Ready(reply) = command.poll(&mut Context::from_waker(Waker::noop())) {
+            reply.expect("the store itself does not fail");
+        }
     }
 }
 
