@@ -144,6 +144,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn long_runs_take_no_time() {
         let rising: Vec<u32> = (0..200_000).collect();
         let pipe = rising.iter().chain(rising.iter().rev()).copied();
