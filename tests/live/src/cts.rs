@@ -7,23 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What the cases of commands that are not there yet wait for. A command that none of these names must be there.
-const WAITING: [(&str, &[&str]); 4] = [
+const WAITING: [(&str, &[&str]); 2] = [
     ("scripting", &["EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO", "FUNCTION", "SCRIPT"]),
-    ("blocking", &["BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH"]),
-    (
-        "a listener",
-        &[
-            "PSUBSCRIBE",
-            "PUBLISH",
-            "PUBSUB",
-            "PUNSUBSCRIBE",
-            "SPUBLISH",
-            "SSUBSCRIBE",
-            "SUBSCRIBE",
-            "SUNSUBSCRIBE",
-            "UNSUBSCRIBE",
-        ],
-    ),
     ("the dump format", &["DUMP", "RESTORE"]),
 ];
 
