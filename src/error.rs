@@ -42,6 +42,22 @@ pub enum Error {
     Disconnected(&'static str),
     /// A builder was given a setting it can't use.
     Config(String),
+    /// A write was applied in memory, but the disk failed: whether it would survive is not known, and it must not be
+    /// repeated blindly. The reason is the disk's.
+    NotDurable(String),
+    /// Another opener, of this process or another, has the directory.
+    Locked,
+    /// A file is damaged: nothing was loaded, and nothing was changed on the disk.
+    Corrupt {
+        /// The file's name within its directory.
+        file: String,
+        /// Where in the file the first fault is, in bytes from its start.
+        offset: u64,
+        /// What is wrong there, and how much before it is good.
+        why: String,
+    },
+    /// The file system refused something; what, and why.
+    Io(String),
 }
 
 impl Error {
@@ -84,6 +100,10 @@ impl fmt::Display for Error {
             Error::Encode(why) => write!(f, "ERR the value does not encode: {why}"),
             Error::Disconnected(why) => write!(f, "ERR the subscription has ended: {why}"),
             Error::Config(why) => write!(f, "ERR {why}"),
+            Error::NotDurable(why) => write!(f, "NOTDURABLE applied in memory, not on the disk: {why}"),
+            Error::Locked => f.write_str("ERR the directory is open elsewhere"),
+            Error::Corrupt { file, offset, why } => write!(f, "CORRUPT {file} at byte {offset}: {why}"),
+            Error::Io(why) => write!(f, "ERR {why}"),
         }
     }
 }

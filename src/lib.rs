@@ -10,12 +10,15 @@ mod command;
 pub mod digest;
 #[doc(hidden)]
 pub mod ds;
+mod effect;
 mod error;
 #[doc(hidden)]
 pub mod keyspace;
 mod limits;
 #[doc(hidden)]
 pub mod line;
+#[doc(hidden)]
+pub mod log;
 mod longdouble;
 mod num;
 mod ops;

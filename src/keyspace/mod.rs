@@ -1,7 +1,6 @@
 //! Floor 2: shards, entries, units of work, expiry, watch. It knows values as types with forms, and no commands.
 #![allow(missing_docs)]
 
-pub mod effect;
 pub mod entry;
 mod reaper;
 pub mod shard;
@@ -11,7 +10,7 @@ pub mod wait;
 pub mod watch;
 mod work;
 
-pub use effect::{Effect, Unit};
+pub use crate::effect::{Effect, Unit};
 pub use work::{Expiry, Place, Taken, Work};
 
 use crate::clock::{Clock, Due, Tick};

@@ -11,7 +11,6 @@ mod write;
 
 pub use edit::Edited;
 
-use super::effect::{Effect, Unit};
 use super::entry::{Entry, Payload};
 use super::reaper::{self, Garbage};
 use super::shard::{Shard, Space};
@@ -19,6 +18,7 @@ use super::undo::{Step, Undo};
 use super::wait::Waits;
 use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
+use crate::effect::{Effect, Unit};
 use crate::limits::{INLINE_MAX, Rules};
 use crate::pubsub::{After, EventClass};
 use crate::rng::Rng;
