@@ -137,7 +137,7 @@ const OFTEN: u64 = 20;
 #[test]
 fn every_wrong_protocol_is_caught() {
     for mutant in Mutant::ALL {
-        let needs_faults = matches!(mutant, Mutant::SyncRetried | Mutant::HalfKept);
+        let needs_faults = matches!(mutant, Mutant::SyncRetried | Mutant::HalfKept | Mutant::Believed);
         let mut trials = trials(number("MUTANT_SEEDS", 12), mutant, needs_faults);
         Rng::new(5).shuffle(&mut trials);
         let (caught, tried) = (AtomicU64::new(0), AtomicU64::new(0));

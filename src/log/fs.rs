@@ -25,6 +25,8 @@ pub trait Disk: Send + Sync {
 pub trait File: Send + Sync {
     /// Writes at the end; answers how much was written, which may be less than asked.
     fn append(&self, bytes: &[u8]) -> Result<usize>;
+    /// Writes bytes again where they stand, so that the next sync has to make them safe.
+    fn renew(&self, offset: u64, bytes: &[u8]) -> Result<()>;
     /// Reads at an offset; answers how much was read, which is 0 only at the end.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize>;
     fn size(&self) -> Result<u64>;

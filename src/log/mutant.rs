@@ -33,11 +33,13 @@ pub enum Mutant {
     HalfKept,
     /// Leftovers are removed at open before the manifest that does not name them is safe.
     SweptEarly,
+    /// What was read is taken to be safe after a sync, though an earlier process may have seen a sync of it fail.
+    Believed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 13] = [
+    pub const ALL: [Mutant; 14] = [
         Mutant::NewFileUnnamed,
         Mutant::PublishedEarly,
         Mutant::OldFileUnsynced,
@@ -51,5 +53,6 @@ impl Mutant {
         Mutant::TailKept,
         Mutant::HalfKept,
         Mutant::SweptEarly,
+        Mutant::Believed,
     ];
 }

@@ -110,6 +110,7 @@ fn read_manifest(disk: &dyn Disk, names: &[String]) -> Result<Option<Manifest>> 
 /// Where the last file ends.
 struct End {
     file: Box<dyn File>,
+    doubtful: (u64, u64),
     good: u64,
     size: u64,
     chain: u32,
@@ -156,18 +157,27 @@ impl Opening<'_> {
         for (number, part) in manifest.incrs.iter().enumerate() {
             let file = self.open_part(part)?;
             let is_last = number + 1 == manifest.incrs.len();
-            let end = self.read_incr(part, &*file, is_last)?;
+            let reader = self.read_incr(part, &*file, manifest.checked, is_last)?;
             if is_last {
-                let (good, size, chain) = end;
-                return Ok(Some(End { file, good, size, chain }));
+                let Reader { good, chain, doubtful, .. } = reader;
+                let size = reader.size();
+                return Ok(Some(End { file, doubtful, good, size, chain }));
             }
         }
         Ok(None)
     }
 
-    /// Answers where the good part ends, how long the file is, and the chain's value.
-    fn read_incr(&mut self, part: &Part, file: &dyn File, is_last: bool) -> Result<(u64, u64, u32)> {
+    /// Reads a file to its end, or to where it is torn.
+    fn read_incr<'f>(
+        &mut self,
+        part: &Part,
+        file: &'f dyn File,
+        ours: bool,
+        is_last: bool,
+    ) -> Result<Reader<'f>> {
         let mut reader = Reader::new(file, 0, part.seq, self.lsn).map_err(failed("reading", &part.name))?;
+        // A manifest with our checksum names files of our making only.
+        reader.ours = ours;
         let bad = self.read_all(&mut reader, &part.name)?;
         self.lsn = reader.lsn.or(self.lsn);
         if let Some(bad) = bad {
@@ -181,7 +191,7 @@ impl Opening<'_> {
         if self.options.strict && reader.unverified > 0 {
             return Err(corrupt(&part.name, reader.good, "commands that are under no checksum".into()));
         }
-        Ok((reader.good, reader.size(), reader.chain))
+        Ok(reader)
     }
 
     fn read_all(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<Option<super::read::Bad>> {
@@ -248,7 +258,8 @@ fn is_without_units(disk: &dyn Disk, name: &str, seq: u64) -> Result<bool> {
     Ok(units == 0)
 }
 
-/// Cuts a torn tail, and makes sure that all that was read is safe: what is written next relies on it.
+/// Cuts a torn tail, and makes sure that all that was read is safe: what is written next relies on it. A sync alone does
+/// not: if one failed in the process before, the system may show bytes that it takes for clean and never wrote.
 fn settle(
     disk: Arc<dyn Disk>,
     manifest: Manifest,
@@ -257,7 +268,7 @@ fn settle(
     report: Report,
     mutant: Mutant,
 ) -> Result<Found> {
-    let End { file, good, size, chain } = end;
+    let End { file, doubtful, good, size, chain } = end;
     let name = manifest.incrs.last().map_or("", |part| &*part.name);
     let mut at = good;
     if mutant == Mutant::TailKept {
@@ -265,8 +276,27 @@ fn settle(
     } else if good < size {
         file.cut(good).map_err(failed("cutting the torn tail of", name))?;
     }
+    if mutant != Mutant::Believed {
+        renew(&*file, doubtful).map_err(failed("writing", name))?;
+    }
     file.sync().map_err(failed("syncing", name))?;
     Ok(Found { disk, manifest, file, size: at, chain, lsn, report, mutant })
+}
+
+/// Writes a part of a file again, piece by piece.
+fn renew(file: &dyn File, (from, to): (u64, u64)) -> std::io::Result<()> {
+    let mut piece = vec![0; 1 << 18];
+    let mut at = from;
+    while at < to {
+        let most = usize::try_from(to - at).map_or(piece.len(), |left| left.min(piece.len()));
+        let read = file.read_at(at, &mut piece[..most])?;
+        if read == 0 {
+            break;
+        }
+        file.renew(at, &piece[..read])?;
+        at += read as u64;
+    }
+    Ok(())
 }
 
 /// Begins a log, or the first file of units after a base.

@@ -48,10 +48,13 @@ pub struct Reader<'f> {
     parser: Parser,
     pub frames: u64,
     pub units: u64,
+    /// Where the last frame that is not loose begins, and where the last frame ends: what lies between may not have been
+    /// synced, whatever lies before was.
+    pub doubtful: (u64, u64),
     /// Units outside of frames, and not under the next frame's checksum either.
     pub unverified: u64,
-    /// Whether what was read last stood outside of frames.
-    bare: bool,
+    /// Whether the file must begin with the frame that larder begins files with, which no crash takes.
+    pub ours: bool,
 }
 
 impl<'f> Reader<'f> {
@@ -72,8 +75,9 @@ impl<'f> Reader<'f> {
             parser: Parser::default(),
             frames: 0,
             units: 0,
+            doubtful: (from, from),
             unverified: 0,
-            bare: true,
+            ours: false,
         })
     }
 
@@ -111,6 +115,9 @@ impl<'f> Reader<'f> {
     pub fn step(&mut self, taker: &mut Taker<'_>) -> io::Result<Item> {
         let front = self.fill(LONGEST)?;
         let (first, header) = (front.first().copied(), Header::parse(front));
+        if self.pos == 0 && self.ours && header.is_none_or(|(header, _)| header.len > 0) {
+            return Ok(surely("the file's beginning is missing"));
+        }
         match (first, header) {
             (None, _) if self.decoder.is_open() => Ok(bad("MULTI without EXEC")),
             (None, _) => Ok(Item::End),
@@ -161,15 +168,18 @@ impl<'f> Reader<'f> {
         let chain = self.chain;
         let commands = self.fill(whole)?.get(len..whole);
         if commands.is_none_or(|commands| header.checksum(chain, commands) != header.crc) {
-            return Ok(bad("the checksum is wrong"));
+            let sure = self.pos == 0 && self.ours;
+            return Ok(Item::Bad(Bad { why: "the checksum is wrong".into(), sure }));
         }
         if let Err(why) = self.take_frame(header, len, whole, taker) {
             return Ok(surely(&why));
         }
+        let begin = if header.loose { self.doubtful.0 } else { self.pos };
         self.pos += whole as u64;
+        self.doubtful = (begin, self.pos);
         self.chain_here = header.crc;
         self.pass();
-        (self.unverified, self.bare, self.lsn) = (0, false, Some(header.lsn));
+        (self.unverified, self.lsn) = (0, Some(header.lsn));
         self.frames += 1;
         Ok(Item::Good)
     }
@@ -204,7 +214,6 @@ impl<'f> Reader<'f> {
 
     fn bare_command(&mut self, taker: &mut Taker<'_>) -> io::Result<Item> {
         let mut wanted = LONGEST;
-        self.bare = true;
         // A parser that was told "more" goes on where it was; a fresh one starts with each command.
         self.parser = Parser::default();
         let len = loop {

@@ -3,9 +3,10 @@
 use super::fs;
 use crate::sync::Mutex;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Result, Write};
+use std::io::{self, Result};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The file whose lock says that somebody has the directory.
 pub const LOCK: &str = "larder.lock";
@@ -28,17 +29,19 @@ impl Directory {
     }
 
     fn at_name(&self, name: &str, options: &mut OpenOptions) -> Result<Box<dyn fs::File>> {
-        Ok(Box::new(Open(options.open(self.path.join(name))?)))
+        let file = options.read(true).write(true).open(self.path.join(name))?;
+        let end = AtomicU64::new(file.metadata()?.len());
+        Ok(Box::new(Open { file, end }))
     }
 }
 
 impl fs::Disk for Directory {
     fn create(&self, name: &str) -> Result<Box<dyn fs::File>> {
-        self.at_name(name, OpenOptions::new().read(true).append(true).create_new(true))
+        self.at_name(name, OpenOptions::new().create_new(true))
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn fs::File>> {
-        self.at_name(name, OpenOptions::new().read(true).append(true))
+        self.at_name(name, &mut OpenOptions::new())
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
@@ -75,16 +78,26 @@ impl fs::Disk for Directory {
     }
 }
 
-struct Open(File);
+/// A file, and where the next bytes go. It is not opened for appending: then nothing could be written again in place.
+struct Open {
+    file: File,
+    end: AtomicU64,
+}
 
 impl fs::File for Open {
     fn append(&self, bytes: &[u8]) -> Result<usize> {
-        (&self.0).write(bytes)
+        let written = self.file.write_at(bytes, self.end.load(Relaxed))?;
+        self.end.fetch_add(written as u64, Relaxed);
+        Ok(written)
+    }
+
+    fn renew(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, offset)
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
         loop {
-            match self.0.read_at(into, offset) {
+            match self.file.read_at(into, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => return read,
             }
@@ -92,14 +105,16 @@ impl fs::File for Open {
     }
 
     fn size(&self) -> Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn sync(&self) -> Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn cut(&self, size: u64) -> Result<()> {
-        self.0.set_len(size)
+        self.file.set_len(size)?;
+        self.end.store(size, Relaxed);
+        Ok(())
     }
 }

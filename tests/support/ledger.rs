@@ -278,4 +278,13 @@ impl<'l> Worker<'l> {
         rebase.write_base(|out| out.write_all(&bytes).map_err(|e| Error::Io(e.to_string())))?;
         rebase.finish()
     }
+
+    /// A switch that ends before its base is written, with some units after it.
+    pub fn rewrite_half(&mut self) {
+        let mut switch = self.log.switch().unwrap();
+        switch.cut();
+        drop(switch.publish().unwrap());
+        (0..3).for_each(|_| self.issue());
+        self.log.flush().unwrap();
+    }
 }

@@ -331,6 +331,18 @@ impl File for Handle {
         world.end(wanted)
     }
 
+    fn renew(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let mut world = self.0.world();
+        world.begin_whole(false)?;
+        let inode = &mut world.inodes[self.1];
+        let (from, to) = (offset as usize, offset as usize + bytes.len());
+        assert_eq!(&inode.content[from..to], bytes);
+        let dropped = std::mem::take(&mut inode.dropped);
+        let left = dropped.into_iter().flat_map(|(a, b)| [(a, b.min(from)), (a.max(to), b)]);
+        inode.dropped = left.filter(|(a, b)| a < b).collect();
+        world.end(())
+    }
+
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let world = self.0.world();
         let content = &world.inodes[self.1].content;
