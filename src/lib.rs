@@ -55,7 +55,7 @@ pub use clock::{Clock, Participant};
 pub use command::{Executing, Form, Protocol, Reply, Session};
 #[doc(hidden)]
 pub use command::{Row, grammar, replay, row, rows};
-pub use error::{Error, Result};
+pub use error::{Corrupt, Error, Result};
 pub use limits::Profile;
 pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;

@@ -103,7 +103,9 @@ fn trials(seeds: u64, mutant: Mutant, faults: bool) -> Vec<Trial> {
     for workload in 0..WORKLOADS {
         let whole = Trial { workload, stop: 0, seed: 0, mutant: Mutant::None, faults: false };
         let sim = Sim::default();
-        whole.round(&sim, Plan::of(workload), 0, &mut Stand::default()).expect("it goes well without a crash");
+        whole
+            .round(&sim, Plan::of(workload), 0, &mut Stand::default())
+            .expect("it goes well without a crash");
         for stop in 1..=sim.ops() {
             trials.extend((0..seeds).map(|seed| Trial { workload, stop, seed, mutant, faults }));
         }
@@ -116,7 +118,8 @@ fn nothing_acknowledged_is_lost_in_a_crash() {
     if let Ok(text) = std::env::var("CRASH_TRIAL") {
         let mut numbers = text.split(',').map(|n| n.parse().unwrap());
         let mut next = || numbers.next().unwrap();
-        let trial = Trial { workload: next(), stop: next(), seed: next(), mutant: Mutant::None, faults: false };
+        let trial =
+            Trial { workload: next(), stop: next(), seed: next(), mutant: Mutant::None, faults: false };
         panic!("{trial:?}: {:?}", trial.run());
     }
     for faults in [false, true] {
@@ -124,7 +127,13 @@ fn nothing_acknowledged_is_lost_in_a_crash() {
         let trials = trials(seeds, Mutant::None, faults);
         campaign(&trials, |trial| {
             let run = trial.run();
-            assert!(run.is_ok(), "CRASH_TRIAL={},{},{} {trial:?}: {run:?}", trial.workload, trial.stop, trial.seed);
+            assert!(
+                run.is_ok(),
+                "CRASH_TRIAL={},{},{} {trial:?}: {run:?}",
+                trial.workload,
+                trial.stop,
+                trial.seed
+            );
             true
         });
         println!("{} crashes, faults {faults}: none lost anything, all opened", trials.len());
@@ -164,9 +173,12 @@ fn what_fails_heals() {
         let mut at = 1 + workload % every;
         loop {
             let mut injected = false;
-            for (fault, length) in [Fault::Eio, Fault::Full, Fault::Short].into_iter().flat_map(|f| [(f, 1), (f, u64::MAX)]) {
+            for (fault, length) in
+                [Fault::Eio, Fault::Full, Fault::Short].into_iter().flat_map(|f| [(f, 1), (f, u64::MAX)])
+            {
                 let run = fail_once(Plan::of(workload), at, length, fault);
-                let (hit, errors) = run.unwrap_or_else(|why| panic!("{workload}, {at}, {length}, {fault:?}: {why}"));
+                let (hit, errors) =
+                    run.unwrap_or_else(|why| panic!("{workload}, {at}, {length}, {fault:?}: {why}"));
                 injected |= hit;
                 count += 1;
                 failed += errors;
@@ -204,13 +216,15 @@ fn fail_once(plan: Plan, at: u64, length: u64, fault: Fault) -> Result<(bool, u6
         }
         drop(worker);
         drop(log);
-        let again = open_ledger(&sim.copy(), plan.seed, plan.fsync, Mutant::None)?.map_err(|e| format!("reopen: {e}"))?;
+        let again = open_ledger(&sim.copy(), plan.seed, plan.fsync, Mutant::None)?
+            .map_err(|e| format!("reopen: {e}"))?;
         if again.last != stand.issued {
             return Err(format!("{} units, {} are there", stand.issued, again.last));
         }
     } else {
         sim.end_faults();
-        open_ledger(&sim, plan.seed, plan.fsync, Mutant::None)?.map_err(|e| format!("it does not open later: {e}"))?;
+        open_ledger(&sim, plan.seed, plan.fsync, Mutant::None)?
+            .map_err(|e| format!("it does not open later: {e}"))?;
         errors += 1;
     }
     Ok((sim.injected() > 0, errors))

@@ -82,16 +82,17 @@ impl sealed::Runs for Shared {
     #[inline]
     fn put(&self, key: &Key<'_>, bytes: &[u8], body: impl FnOnce(&mut Work<'_>) -> Result<()>) -> Result<()> {
         sync::check_outside_body()?;
+        self.keyspace.admit()?;
         let Some(mut work) = self.keyspace.overwrite(self.db, key, bytes) else { return Ok(()) };
         self.check_db()?;
         let answer = body(&mut work);
-        work.commit();
-        answer
+        work.commit_with(answer)
     }
 
     fn wait<W: Wish>(&self, request: Request<W>) -> Result<Option<W::Gift>> {
         sync::check_outside_body()?;
         self.check_db()?;
+        self.keyspace.admit()?;
         match request.begin(&self.keyspace, self.db, None, Waiter::Thread)? {
             Begun::Now(gift) => Ok(gift),
             Begun::Later(pending) => pending.block(),
@@ -107,10 +108,12 @@ impl sealed::Runs for Shared {
     ) -> Result<R> {
         sync::check_outside_body()?;
         self.check_db()?;
+        if access == Access::Write {
+            self.keyspace.admit()?;
+        }
         let mut work = Work::begin(&self.keyspace, self.db, lock, access);
         let answer = body(&mut work);
-        work.commit();
-        answer
+        work.commit_with(answer)
     }
 
     #[inline]

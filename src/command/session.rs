@@ -143,6 +143,7 @@ impl Session {
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         self.begin_command();
         let row = self.resolve(words).and_then(|row| self.check_listening(row).map(|()| row));
+        let row = row.and_then(|row| self.admit(row).map(|()| row));
         let reply = match row {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
             Ok(row @ Row { run: Run::Wait(read), .. }) => return self.ask(row, *read, words, waiter),
@@ -156,6 +157,16 @@ impl Session {
             }
         };
         reply.map(Asked::Answered)
+    }
+
+    /// Refuses what would write while the log can't take it.
+    fn admit(&self, row: &Row) -> Result<()> {
+        let queued =
+            || self.multi.as_ref().is_some_and(|queue| queue.commands.iter().any(|(row, _)| row.writes()));
+        match row.writes() || row.name == "EXEC" && queued() {
+            true => self.store.keyspace().admit(),
+            false => Ok(()),
+        }
     }
 
     /// Whether a command can be run at all.
@@ -178,7 +189,7 @@ impl Session {
     fn answer(&self, reply: Result<Reply>) -> Result<Reply> {
         match reply {
             Ok(reply) => Ok(self.shape(reply)),
-            Err(error @ Error::Reentrant) => Err(error),
+            Err(error @ (Error::Reentrant | Error::NotDurable(_))) => Err(error),
             Err(error) => {
                 self.store.keyspace().counts.error(&error);
                 Ok(Reply::Error(error))
@@ -274,8 +285,7 @@ impl Session {
         };
         let mut work = Work::begin(keyspace, self.db, lock, access);
         let reply = handler(&mut work, &args);
-        work.commit();
-        reply
+        work.commit_with(reply)
     }
 
     // ---- MULTI, EXEC, WATCH: called by their handlers in `transactions`
@@ -300,13 +310,11 @@ impl Session {
             work.on_db(*db, |w| w.settle(&key).and_then(|_| w.unwatch(&key, &watching.dirty)))?;
         }
         if watching.dirty.load(SeqCst) {
-            work.commit();
-            return Ok(Reply::NullArray);
+            return work.commit_with(Ok(Reply::NullArray));
         }
         let replies =
             queue.commands.iter().map(|(row, words)| self.run_queued(&mut work, row, words)).collect();
-        work.commit();
-        Ok(Reply::Array(replies))
+        work.commit_with(Ok(Reply::Array(replies)))
     }
 
     fn run_queued(&mut self, work: &mut Work<'_>, row: &'static Row, words: &[Bytes]) -> Reply {
@@ -350,8 +358,7 @@ impl Session {
             let mut work = Work::begin(store.keyspace(), db, Lock::One(key), Access::Write);
             // A key that has expired already is watched as the missing key it is.
             let watched = work.settle(&key).and_then(|_| work.watch(&key, &self.watching.dirty));
-            work.commit();
-            watched?;
+            work.commit_with(watched)?;
             self.watching.keys.push((db, Bytes::from(*bytes)));
         }
         Ok(Reply::OK)
@@ -371,8 +378,7 @@ impl Session {
             let key = keyspace.key(bytes);
             let mut work = Work::begin(keyspace, *db, Lock::One(key), Access::Write);
             let done = work.unwatch(&key, &watching.dirty);
-            work.commit();
-            done?;
+            work.commit_with(done)?;
         }
         Ok(())
     }

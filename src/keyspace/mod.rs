@@ -1,6 +1,7 @@
 //! Floor 2: shards, entries, units of work, expiry, watch. It knows values as types with forms, and no commands.
 #![allow(missing_docs)]
 
+pub mod durable;
 pub mod entry;
 mod reaper;
 pub mod shard;
@@ -11,6 +12,7 @@ pub mod watch;
 mod work;
 
 pub use crate::effect::{Effect, Unit};
+pub use durable::Durable;
 pub use work::{Expiry, Place, Taken, Work};
 
 use crate::clock::{Clock, Due, Tick};
@@ -24,7 +26,7 @@ use crossbeam_skiplist::SkipSet;
 use shard::{Shard, Space};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use tally::Tally;
 use wait::WaitBook;
 
@@ -101,9 +103,14 @@ pub struct Keyspace {
     pub loading: AtomicBool,
     /// The ordered key indexes by database, if they are kept.
     indexes: Option<Mutex<Vec<Arc<KeyIndex>>>>,
-    /// Whether effects are gathered.
+    /// Whether units say what they did: for the log, or for a test that gathers it.
     recording: AtomicBool,
+    gathers: AtomicBool,
     effects: Mutex<Vec<Unit>>,
+    /// Whether reads wait until what they saw is on the disk.
+    reads_wait: AtomicBool,
+    /// Where the store is kept, if it is.
+    durable: OnceLock<Durable>,
     /// Whether the reaper knows this store.
     reaped: AtomicBool,
     /// Who listens to channels and to events.
@@ -168,6 +175,9 @@ impl Keyspace {
             loading: AtomicBool::new(false),
             indexes: settings.ordered_keys.then(|| Mutex::new(Vec::new())),
             recording: AtomicBool::new(false),
+            gathers: AtomicBool::new(false),
+            reads_wait: AtomicBool::new(false),
+            durable: OnceLock::new(),
             effects: Mutex::new(Vec::new()),
             reaped: AtomicBool::new(false),
             broker,
@@ -224,6 +234,10 @@ impl Keyspace {
         if missed && self.broker.notices.wants(EventClass::KEYMISS) {
             drop(shard);
             self.tell_miss(db, key);
+        } else if self.reads_wait.load(Relaxed) {
+            let lsn = shard.lsn;
+            drop(shard);
+            self.wait_for_read(lsn);
         }
         answer
     }
@@ -298,7 +312,8 @@ impl Keyspace {
 
     /// Starts or stops gathering effects.
     pub fn record_effects(&self, on: bool) {
-        self.recording.store(on, Relaxed);
+        self.gathers.store(on, Relaxed);
+        self.recording.store(on || self.log().is_some(), Relaxed);
     }
 
     /// Takes the effects gathered so far, in lock order.
@@ -390,6 +405,9 @@ fn spells_int(bytes: &[u8]) -> bool {
 
 impl Drop for Keyspace {
     fn drop(&mut self) {
+        if let Some(durable) = self.durable.get() {
+            durable.leave();
+        }
         self.broker.close();
     }
 }

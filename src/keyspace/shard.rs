@@ -62,6 +62,8 @@ pub struct Shard {
     pub scratch: Vec<u8>,
     /// How many keys expired.
     pub expired: AtomicU64,
+    /// The number of the last logged unit that wrote here.
+    pub lsn: u64,
 }
 
 impl Shard {

@@ -342,7 +342,7 @@ impl Keyspace {
         if ended {
             work.leave_queues(about);
         }
-        work.commit();
+        work.commit_without_waiting();
         if ended {
             ticket.wake();
         }
@@ -410,7 +410,7 @@ impl<W: Wish> Request<W> {
             Ok(_) => self.wait(keyspace, &mut work, &keys, session, waiter).map(Begun::Later),
             Err(error) => Err(error),
         };
-        work.commit();
+        let begun = work.commit_with(begun);
         if let Ok(Begun::Later(_)) = &begun {
             keyspace.clock.all_may_wait();
         }
@@ -513,6 +513,8 @@ impl<W: Wish> Pending<W> {
         let ticket = Arc::clone(&self.ticket);
         let mut state = ticket.state.lock();
         if let Some(result) = self.take(&mut state.outcome) {
+            drop(state);
+            self.keyspace.wait_for_gift();
             return Poll::Ready(result);
         }
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
@@ -533,6 +535,8 @@ impl<W: Wish> Pending<W> {
         loop {
             let mut state = ticket.state.lock();
             if let Some(result) = self.take(&mut state.outcome) {
+                drop(state);
+                self.keyspace.wait_for_gift();
                 return result;
             }
             match self.alarm {
@@ -574,5 +578,6 @@ fn abandon<W: Wish>(keyspace: &Keyspace, ticket: &Ticket<W>) {
         Outcome::Over(Ok(Some(gift))) => drop(ticket.wish.give_back(&mut work, gift)),
         _ => {}
     }
-    work.commit();
+    // Nobody is there to hear of a failing disk.
+    let _ = work.commit();
 }

@@ -206,7 +206,9 @@ pub fn front(parser: &mut Parser, input: &[u8]) -> Front {
     match parser.read(input) {
         Ok(Request::More) => Front::More,
         // What the parser skips unseen must be there: the counted bytes are all there are.
-        Ok(Request::Array(len)) if !parser.words().is_empty() && is_strict(parser, &input[..len]) => Front::Command(len),
+        Ok(Request::Array(len)) if !parser.words().is_empty() && is_strict(parser, &input[..len]) => {
+            Front::Command(len)
+        }
         _ => Front::None,
     }
 }
@@ -289,7 +291,8 @@ mod tests {
         ];
         let (mut encoder, mut bytes) = (Encoder::default(), Vec::new());
         units.iter().for_each(|unit| encoder.unit(unit, &mut bytes));
-        let (mut parser, mut decoder, mut at, mut read) = (Parser::default(), Decoder::default(), 0, Vec::new());
+        let (mut parser, mut decoder, mut at, mut read) =
+            (Parser::default(), Decoder::default(), 0, Vec::new());
         while let Front::Command(len) = front(&mut parser, &bytes[at..]) {
             if let Step::Unit(unit) = decoder.take(&words(&parser, &bytes[at..])).unwrap() {
                 read.push(unit);
@@ -303,7 +306,9 @@ mod tests {
     fn only_one_spelling_is_a_command() {
         let good = b"*1\r\n$4\r\nPING\r\n";
         assert!(matches!(front(&mut Parser::default(), good), Front::Command(14)));
-        for bad in ["*1\r\n$4\r\nPINGxx", "*01\r\n$4\r\nPING\r\n", "*1x\n$4\r\nPING\r\n", "*0\r\n", "PING\r\n"] {
+        for bad in
+            ["*1\r\n$4\r\nPINGxx", "*01\r\n$4\r\nPING\r\n", "*1x\n$4\r\nPING\r\n", "*0\r\n", "PING\r\n"]
+        {
             assert!(matches!(front(&mut Parser::default(), bad.as_bytes()), Front::None), "{bad:?}");
         }
     }

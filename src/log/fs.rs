@@ -52,7 +52,7 @@ pub fn append_all(file: &dyn File, mut bytes: &[u8]) -> Result<()> {
 /// A failure of the file system, with what was being done.
 pub fn failed(doing: &'static str, name: &str) -> impl FnOnce(io::Error) -> Error {
     let name = name.to_string();
-    move |error| Error::Io(format!("{doing} {name}: {error}"))
+    move |error| Error::Io(error.kind(), format!("{doing} {name}: {error}").into())
 }
 
 /// A file written from its start, in pieces of some size.

@@ -4,6 +4,7 @@
 //! first line is a comment, which Redis skips, with a checksum over the rest. Redis writes the file without it.
 
 use super::frame::crc;
+use crate::error::Corrupt;
 use crate::{Error, Result, line};
 
 /// The names' first part, in a directory of our own.
@@ -91,7 +92,8 @@ impl Manifest {
         let mut at = 0;
         while at < text.len() {
             let fault = |why: &str| damaged(&format!("{prefix}{ENDING}"), at, why);
-            let end = text[at..].iter().position(|b| *b == b'\n').ok_or_else(|| fault("a line has no end"))?;
+            let end =
+                text[at..].iter().position(|b| *b == b'\n').ok_or_else(|| fault("a line has no end"))?;
             let line = &text[at..at + end];
             match line.first() {
                 Some(b'#') if at == 0 => {
@@ -157,7 +159,7 @@ fn quoted(name: &str) -> String {
 }
 
 fn damaged(file: &str, offset: usize, why: &str) -> Error {
-    Error::Corrupt { file: file.into(), offset: offset as u64, why: why.into() }
+    Corrupt::at(offset as u64, why.to_string()).in_file(file.as_ref())
 }
 
 #[cfg(test)]
@@ -179,7 +181,8 @@ mod tests {
 
     #[test]
     fn redis_writes_it_so() {
-        let text = b"file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.1.incr.aof seq 1 type h\n\
+        let text =
+            b"file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.1.incr.aof seq 1 type h\n\
             file appendonly.aof.2.incr.aof seq 2 type i\n";
         let manifest = Manifest::parse("appendonly.aof", text).unwrap();
         assert_eq!(manifest.incrs, [manifest.incr_part(2)]);

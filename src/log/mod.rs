@@ -30,3 +30,8 @@ pub use switch::{Rebase, Switch};
 pub use writer::{Fsync, Health, Log, Sizes};
 
 pub use crate::effect::{Effect, Unit};
+
+/// An error about a snapshot that is damaged at its beginning, for loaders outside of this crate.
+pub fn damaged(what: String) -> crate::Error {
+    crate::error::Corrupt::at(0, what)
+}

@@ -1,12 +1,13 @@
 //! Opening a directory: the manifest, the base, the files of units in order. What a crash leaves is put right (a torn tail
 //! is cut, leftovers are removed); anything else that is wrong is refused, by file and offset, and nothing is changed.
 
-use super::fs::{self, Disk, File, Source, failed};
 use super::frame::{self, Header};
+use super::fs::{self, Disk, File, Source, failed};
 use super::manifest::{self, Manifest, PREFIX, Part, Which};
 use super::mutant::Mutant;
 use super::read::{Item, Reader};
 use crate::effect::Unit;
+use crate::error::Corrupt;
 use crate::{Error, Result};
 use std::io::Read;
 use std::sync::Arc;
@@ -22,16 +23,9 @@ pub struct Options {
 /// What takes what is found.
 pub trait Loader {
     /// A snapshot, from its first byte on. Answers how many bytes it has; commands may follow.
-    fn base(&mut self, input: &mut dyn Read) -> Result<u64, Fault>;
+    fn base(&mut self, input: &mut dyn Read) -> Result<u64>;
     /// A unit, or what is wrong with it.
     fn unit(&mut self, unit: Unit) -> Result<(), String>;
-}
-
-/// What is wrong with a snapshot, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    pub offset: u64,
-    pub why: String,
 }
 
 /// What was found in a directory.
@@ -127,7 +121,9 @@ struct Opening<'o> {
 impl Opening<'_> {
     fn open_part(&self, part: &Part) -> Result<Box<dyn File>> {
         self.disk.open(&part.name).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => corrupt(&part.name, 0, "the manifest names it, and it is not there".into()),
+            std::io::ErrorKind::NotFound => {
+                corrupt(&part.name, 0, "the manifest names it, and it is not there".into())
+            }
             _ => failed("opening", &part.name)(error),
         })
     }
@@ -141,7 +137,7 @@ impl Opening<'_> {
             b"REDIS" | b"VALKE" => self
                 .loader
                 .base(&mut Source::new(&*file, 0))
-                .map_err(|fault| corrupt(&part.name, fault.offset, fault.why))?,
+                .map_err(|error| error.in_file(part.name.as_ref()))?,
             _ => 0,
         };
         let mut reader = Reader::new(&*file, from, part.seq, None).map_err(failed("reading", &part.name))?;
@@ -211,7 +207,7 @@ impl Opening<'_> {
 }
 
 fn corrupt(file: &str, offset: u64, why: String) -> Error {
-    Error::Corrupt { file: file.into(), offset, why }
+    Corrupt::at(offset, why).in_file(file.as_ref())
 }
 
 // ---- putting right
@@ -244,7 +240,11 @@ fn refuse_strays(disk: &dyn Disk, manifest: &Manifest, names: &[String]) -> Resu
             && seq > last
             && !is_without_units(disk, name, seq)?
         {
-            return Err(corrupt(&manifest.name(), 0, format!("it does not name {name}, which holds later units")));
+            return Err(corrupt(
+                &manifest.name(),
+                0,
+                format!("it does not name {name}, which holds later units"),
+            ));
         }
     }
     Ok(())
@@ -254,7 +254,14 @@ fn is_without_units(disk: &dyn Disk, name: &str, seq: u64) -> Result<bool> {
     let file = disk.open(name).map_err(failed("opening", name))?;
     let mut reader = Reader::new(&*file, 0, seq, None).map_err(failed("reading", name))?;
     let mut units = 0u64;
-    while reader.step(&mut |_| { units += 1; Ok(()) }).map_err(failed("reading", name))? == Item::Good {}
+    while reader
+        .step(&mut |_| {
+            units += 1;
+            Ok(())
+        })
+        .map_err(failed("reading", name))?
+        == Item::Good
+    {}
     Ok(units == 0)
 }
 

@@ -3,8 +3,8 @@
 //! The reader says where the good part ends and what is wrong there. Whether that is a torn tail, which a crash leaves, or
 //! damage, is asked of it at the last file only ([`Reader::is_torn`]).
 
-use super::fs::File;
 use super::frame::{self, Decoder, Front, Header, LONGEST, Step, TOKEN};
+use super::fs::File;
 use crate::effect::Unit;
 use crate::resp::Parser;
 use std::io;
@@ -185,7 +185,13 @@ impl<'f> Reader<'f> {
     }
 
     /// Gives a frame's units to the taker, and checks its number.
-    fn take_frame(&mut self, header: Header, len: usize, whole: usize, taker: &mut Taker<'_>) -> Result<(), String> {
+    fn take_frame(
+        &mut self,
+        header: Header,
+        len: usize,
+        whole: usize,
+        taker: &mut Taker<'_>,
+    ) -> Result<(), String> {
         if header.len == 0 {
             let fits = self.lsn.is_none_or(|lsn| lsn == header.lsn);
             return if self.pos == 0 && fits { Ok(()) } else { Err("what came before is missing".into()) };

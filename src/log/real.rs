@@ -67,8 +67,7 @@ impl fs::Disk for Directory {
     }
 
     fn lock(&self) -> Result<bool> {
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(false).open(self.path.join(LOCK))?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.path.join(LOCK))?;
         match file.try_lock() {
             Ok(()) => *self.lock.lock() = Some(file),
             Err(TryLockError::WouldBlock) => return Ok(false),

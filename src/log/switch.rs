@@ -132,7 +132,7 @@ impl Log {
             _ if io.unsynced => self.sync(io),
             _ => Ok(()),
         });
-        synced.map_err(Error::Io)
+        synced.map_err(|why| Error::Io(std::io::ErrorKind::Other, why.into()))
     }
 
     fn give_up_healing(&self) {
@@ -180,7 +180,9 @@ impl Rebase<'_> {
     /// Makes the base count: the manifest names it and the files since the cut, and the files before are removed.
     pub fn finish(mut self) -> Result<()> {
         let log = self.claim.0;
-        let Some((base, size)) = self.base.take() else { return Err(Error::text("ERR the base was not written")) };
+        let Some((base, size)) = self.base.take() else {
+            return Err(Error::text("ERR the base was not written"));
+        };
         let mut io = log.io.lock();
         let mut manifest = io.manifest.clone();
         manifest.base = Some(base);

@@ -310,7 +310,11 @@ impl Log {
 
     pub fn sizes(&self) -> Sizes {
         let load = |size: &AtomicU64| size.load(Relaxed);
-        Sizes { base: load(&self.base_size), log: load(&self.log_size), buffered: self.buffered.load(Relaxed) }
+        Sizes {
+            base: load(&self.base_size),
+            log: load(&self.log_size),
+            buffered: self.buffered.load(Relaxed),
+        }
     }
 
     /// Whether a new base is being made.
@@ -393,7 +397,12 @@ impl Log {
     }
 
     /// Writes what was taken at a cut; it goes back where that is not to be had.
-    pub(super) fn write_sealed(&self, io: &mut Files, sealed: Option<Buffer>, cut: u64) -> Result<(), String> {
+    pub(super) fn write_sealed(
+        &self,
+        io: &mut Files,
+        sealed: Option<Buffer>,
+        cut: u64,
+    ) -> Result<(), String> {
         let before = self.write_stuck(io);
         let Some(mut sealed) = sealed else { return before };
         if before.is_err() {

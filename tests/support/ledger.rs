@@ -3,7 +3,7 @@
 
 use super::rng::Rng;
 use super::sim::Sim;
-use larder::log::open::{Fault, Report};
+use larder::log::open::Report;
 use larder::log::{Effect, Fsync, Loader, Log, Mutant, Options, Rebase, Switch, Unit, open};
 use larder::{Bytes, Error};
 use std::collections::BTreeMap;
@@ -25,7 +25,8 @@ fn unit(seed: u64, number: u64) -> Unit {
     };
     let effect = |n: usize| {
         let (db, key) = (rng.below(3), format!("k{}.{n}", rng.below(5)));
-        let args = ["APPEND".into(), Bytes::from(key), Bytes::from(number.to_string()), "x".repeat(padding).into()];
+        let args =
+            ["APPEND".into(), Bytes::from(key), Bytes::from(number.to_string()), "x".repeat(padding).into()];
         Effect { db, args: args.to_vec() }
     };
     (0..count).map(effect).collect()
@@ -90,8 +91,8 @@ impl Ledger {
 }
 
 impl Loader for Ledger {
-    fn base(&mut self, input: &mut dyn Read) -> Result<u64, Fault> {
-        self.read(input).map_err(|why| Fault { offset: 0, why })
+    fn base(&mut self, input: &mut dyn Read) -> Result<u64, Error> {
+        self.read(input).map_err(larder::log::damaged)
     }
 
     fn unit(&mut self, unit: Unit) -> Result<(), String> {
@@ -108,7 +109,12 @@ pub struct Opened {
 }
 
 /// Opens a directory and checks that it holds the units of a seed up to some number, each once and whole.
-pub fn open_ledger(sim: &Sim, seed: u64, fsync: Fsync, mutant: Mutant) -> Result<Result<Opened, Error>, String> {
+pub fn open_ledger(
+    sim: &Sim,
+    seed: u64,
+    fsync: Fsync,
+    mutant: Mutant,
+) -> Result<Result<Opened, Error>, String> {
     let mut ledger = Ledger::default();
     let found = match open(Arc::new(sim.clone()), Options { mutant, ..Options::default() }, &mut ledger) {
         Ok(found) => found,
@@ -257,7 +263,9 @@ impl<'l> Worker<'l> {
             Stage::Cut(switch, last) => switch.publish().map(|rebase| Stage::Published(rebase, last)),
             Stage::Published(mut rebase, last) => {
                 let bytes = Ledger::of(self.plan.seed, last).write();
-                let written = rebase.write_base(|out| out.write_all(&bytes).map_err(|e| Error::Io(e.to_string())));
+                let written = rebase.write_base(|out| {
+                    out.write_all(&bytes).map_err(|e| Error::Io(e.kind(), e.to_string().into()))
+                });
                 written.map(|()| Stage::Based(rebase))
             }
             Stage::Based(rebase) => rebase.finish().map(|()| Stage::Idle),
@@ -275,7 +283,8 @@ impl<'l> Worker<'l> {
         switch.cut();
         let mut rebase = switch.publish()?;
         let bytes = Ledger::of(self.plan.seed, self.stand.issued).write();
-        rebase.write_base(|out| out.write_all(&bytes).map_err(|e| Error::Io(e.to_string())))?;
+        rebase
+            .write_base(|out| out.write_all(&bytes).map_err(|e| Error::Io(e.kind(), e.to_string().into())))?;
         rebase.finish()
     }
 
