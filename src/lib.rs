@@ -24,6 +24,8 @@ mod num;
 mod ops;
 mod pubsub;
 #[doc(hidden)]
+pub mod rdb;
+#[doc(hidden)]
 pub mod resp;
 mod rng;
 mod sync;
@@ -48,6 +50,7 @@ pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan}
 pub use api::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
+pub use api::{RdbLoad, RdbSave, RestoreOptions};
 pub use api::{StreamEntry, XAddOptions, XRead, XSetIdOptions, XTrim};
 pub use api::{XClaimOptions, XGroupOptions, XPending, XReadGroup};
 pub use bytes::Bytes;
