@@ -1,7 +1,7 @@
 //! The locks, named here alone so that a model checker's can stand in, and the mark that a thread is
 //! inside a user's body.
 
-pub(crate) use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::cell::{Cell, RefCell};
 
 use crate::{Error, Result};

@@ -1,10 +1,12 @@
 //! Floor 2: shards, entries, units of work, expiry, watch. It knows values as types with forms, and no commands.
 #![allow(missing_docs)]
 
+pub mod cut;
 pub mod effect;
 pub mod entry;
 mod reaper;
 pub mod shard;
+pub mod snapshot;
 pub mod tally;
 mod undo;
 pub mod wait;
@@ -105,6 +107,8 @@ pub struct Keyspace {
     /// Whether effects are gathered.
     recording: AtomicBool,
     effects: Mutex<Vec<Unit>>,
+    /// Whether a snapshot is being taken.
+    snapshotting: AtomicBool,
     /// Whether the reaper knows this store.
     reaped: AtomicBool,
     /// Who listens to channels and to events.
@@ -170,6 +174,7 @@ impl Keyspace {
             indexes: settings.ordered_keys.then(|| Mutex::new(Vec::new())),
             recording: AtomicBool::new(false),
             effects: Mutex::new(Vec::new()),
+            snapshotting: AtomicBool::new(false),
             reaped: AtomicBool::new(false),
             broker,
             waits: WaitBook::default(),

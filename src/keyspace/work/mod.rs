@@ -201,6 +201,7 @@ impl<'s> Work<'s> {
             for (db, hash, key) in undo.ready {
                 self.on_db(db, |w| w.note_ready(&Key { bytes: &key, hash }));
             }
+            self.keep_relics(undo.steps);
         }
         self.say_held();
         self.serve();
@@ -221,6 +222,16 @@ impl<'s> Work<'s> {
             serve::follow_up(keyspace, extras.served, extras.later);
         }
         after
+    }
+
+    /// Lets a snapshot have what a transaction emptied, now that nothing will be taken back.
+    fn keep_relics(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            if let Step::Space { shard, space, .. } = step {
+                // The shard was held when the step was made, and still is.
+                let _ = self.discard_space(shard, space);
+            }
+        }
     }
 
     /// Brings the ordered key indexes up to what this unit leaves.
