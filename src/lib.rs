@@ -36,6 +36,7 @@ pub mod value;
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use api::MessagePack;
+pub use api::Snapshotting;
 pub use api::{Aggregate, Scored, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 pub use api::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
 #[cfg(feature = "typed")]
@@ -60,6 +61,7 @@ pub use command::{Executing, Form, Protocol, Reply, Session};
 pub use command::{Row, grammar, replay, row, rows};
 pub use error::{Corrupt, Error, Result};
 pub use limits::Profile;
+pub use log::Fsync;
 pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;
 pub use ops::stream_group::StreamStart;

@@ -179,11 +179,16 @@ impl Store {
         self.session().execute(args)
     }
 
-    /// Removes what has expired and ends waits whose time is over, as the background reaper does. Only needed with
-    /// `.background(false)`.
+    /// Removes what has expired and ends waits whose time is over, as the background reaper does, and writes and syncs the
+    /// log as it is due. Only needed with `.background(false)`.
     pub fn tick(&self) {
         if sync::check_outside_body().is_ok() {
-            self.scope.keyspace.tick();
+            let keyspace = &self.scope.keyspace;
+            keyspace.tick();
+            keyspace
+                .durable()
+                .into_iter()
+                .for_each(|durable| drop(crate::ops::durable::turn(keyspace, durable)));
         }
     }
 

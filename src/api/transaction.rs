@@ -101,15 +101,15 @@ impl Store<Shared> {
     ) -> Result<R> {
         let named = drain(keys);
         let keys: Vec<Key<'_>> = named.iter().map(|bytes| self.scope.keyspace.key(bytes)).collect();
-        self.open(Lock::Many(&keys), Some(&named), body)
+        self.run_closed(Lock::Many(&keys), Some(&named), body)
     }
 
     /// Runs `body` with everything held, as [`Store::transaction`] does with some keys.
     pub fn transaction_all<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
-        self.open(Lock::All, None, body)
+        self.run_closed(Lock::All, None, body)
     }
 
-    fn open<R>(
+    fn run_closed<R>(
         &self,
         lock: Lock<'_>,
         named: Option<&[Bytes]>,

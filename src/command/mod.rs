@@ -13,6 +13,7 @@ mod command_info;
 mod config;
 mod connection;
 mod debug;
+mod durable;
 mod expire;
 mod generic;
 mod geo;
@@ -66,6 +67,7 @@ const GROUPS: &[&[Row]] = &[
     transactions::ROWS,
     pubsub::ROWS,
     connection::ROWS,
+    durable::ROWS,
     server::ROWS,
 ];
 
@@ -103,13 +105,8 @@ pub fn replay(store: &crate::Store, units: &[crate::keyspace::Unit]) -> crate::R
     use std::sync::atomic::Ordering::SeqCst;
     let keyspace = store.keyspace();
     keyspace.loading.store(true, SeqCst);
-    let replayed = units.iter().flatten().try_for_each(|effect| {
-        let words: Vec<&[u8]> = effect.args.iter().map(|arg| &**arg).collect();
-        match store.db(effect.db).session().replay_words(&words)? {
-            Reply::Error(error) => Err(error),
-            _ => Ok(()),
-        }
-    });
+    let mut session = store.session();
+    let replayed = units.iter().flatten().try_for_each(|effect| session.replay(effect));
     keyspace.loading.store(false, SeqCst);
     replayed
 }

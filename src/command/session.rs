@@ -4,6 +4,7 @@ use super::args::Args;
 use super::row::{Hold, ReadAsk, Row, Run};
 use super::wait::{Asked, Awaited};
 use super::{Reply, find, find_sub, pubsub::Mail};
+use crate::effect::Effect;
 use crate::keyspace::wait::{End, Waiter};
 use crate::keyspace::watch::Flag;
 use crate::keyspace::{Access, Key, Lock, Work};
@@ -198,12 +199,18 @@ impl Session {
     }
 
     /// Runs a recorded effect: every row is known, whatever the profile.
-    pub(super) fn replay_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
+    pub(crate) fn replay(&mut self, effect: &Effect) -> Result<()> {
+        self.store.keyspace().database(effect.db as i64)?;
+        self.db = effect.db;
+        let words: Vec<&[u8]> = effect.args.iter().map(|word| &**word).collect();
         let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
-        let row = find(name).ok_or_else(|| unknown_command(words))?;
+        let row = find(name).ok_or_else(|| unknown_command(&words))?;
         let sub = words.get(1).and_then(|word| find_sub(row, word));
         let profile = self.store.keyspace().rules.profile;
-        self.run(check_arity(sub.unwrap_or(row), words, profile)?, words)
+        match self.run(check_arity(sub.unwrap_or(row), &words, profile)?, &words)? {
+            Reply::Error(error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn shape(&self, reply: Reply) -> Reply {

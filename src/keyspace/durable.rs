@@ -1,13 +1,16 @@
 //! Where a store is kept: its directory, its log, what is known of its snapshots; and what units of work have to do with
 //! the log. A store in memory has none of this, and pays one load of a flag for each unit.
 
+use super::snapshot::Progress;
 use super::{Keyspace, Unit, Work};
 use crate::Result;
 use crate::log::fs::Disk;
+use crate::log::writer::Bell;
 use crate::log::{Fsync, Log};
+use crate::sync::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Where a store is kept.
 pub struct Durable {
@@ -25,8 +28,10 @@ pub struct Durable {
     pub snapshot_every_ms: u64,
     /// The file of the snapshot, in the directory.
     pub snapshot: String,
-    /// Units that could not be made safe when the store was left.
-    pub keeper: AtomicBool,
+    /// When the log was last brought back from a failed sync, or that was tried.
+    pub healed_ms: AtomicU64,
+    /// What wakes whoever keeps the store.
+    pub bell: Arc<Bell>,
 }
 
 /// What is known of snapshots.
@@ -36,10 +41,9 @@ pub struct Saves {
     pub last_ms: AtomicU64,
     /// Whether the last one failed.
     pub failed: AtomicBool,
-    /// Whether one is being made, and how many of how many keys are written.
+    /// Whether one is being made, and how far it is.
     pub running: AtomicBool,
-    pub done: AtomicUsize,
-    pub total: AtomicUsize,
+    pub progress: Mutex<Option<Arc<Progress>>>,
     /// Units that wrote since the last one.
     pub changes: AtomicU64,
     /// Whether the last rewriting of the log failed.
@@ -51,8 +55,8 @@ impl Durable {
     pub(super) fn leave(&self) {
         if let Some(log) = &self.log {
             let _ = log.flush();
-            log.bell().ring();
         }
+        self.bell.ring();
     }
 }
 
@@ -67,6 +71,11 @@ impl Keyspace {
     #[inline]
     pub fn log(&self) -> Option<&Log> {
         self.durable.get().and_then(|durable| durable.log.as_ref())
+    }
+
+    /// A handle on itself.
+    pub fn handle(&self) -> Option<Arc<Keyspace>> {
+        self.me.upgrade()
     }
 
     /// Has the store kept from now on. Only once, and before anybody else has a handle.

@@ -1,10 +1,12 @@
 //! Floor 2: shards, entries, units of work, expiry, watch. It knows values as types with forms, and no commands.
 #![allow(missing_docs)]
 
+pub mod cut;
 pub mod durable;
 pub mod entry;
 mod reaper;
 pub mod shard;
+pub mod snapshot;
 pub mod staging;
 pub mod tally;
 mod undo;
@@ -112,6 +114,8 @@ pub struct Keyspace {
     reads_wait: AtomicBool,
     /// Where the store is kept, if it is.
     durable: OnceLock<Durable>,
+    /// Whether a snapshot is being taken.
+    snapshotting: AtomicBool,
     /// Whether the reaper knows this store.
     reaped: AtomicBool,
     /// Who listens to channels and to events.
@@ -182,6 +186,7 @@ impl Keyspace {
             reads_wait: AtomicBool::new(false),
             durable: OnceLock::new(),
             effects: Mutex::new(Vec::new()),
+            snapshotting: AtomicBool::new(false),
             reaped: AtomicBool::new(false),
             broker,
             waits: WaitBook::default(),

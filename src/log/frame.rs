@@ -15,7 +15,7 @@
 use crate::effect::{Effect, Unit};
 use crate::resp::{Parser, Request};
 use crate::{Bytes, num};
-use crc_fast::{CrcAlgorithm, Digest};
+use crc32c::{crc32c, crc32c_append};
 
 /// What every header begins with.
 pub const TOKEN: &[u8] = b"#LD1";
@@ -26,10 +26,7 @@ pub const LONGEST: usize = HEADER + 4;
 
 /// CRC-32C of bytes, going on from a chain's last value.
 pub fn crc(chain: u32, bytes: &[u8]) -> u32 {
-    let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
-    digest.update(&chain.to_le_bytes());
-    digest.update(bytes);
-    digest.finalize() as u32
+    crc32c_append(crc32c(&chain.to_le_bytes()), bytes)
 }
 
 /// What a file's chain begins with.
@@ -58,12 +55,8 @@ impl Header {
 
     /// The checksum it should have.
     pub fn checksum(&self, chain: u32, commands: &[u8]) -> u32 {
-        let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
-        digest.update(&chain.to_le_bytes());
-        digest.update(&[u8::from(self.loose)]);
-        digest.update(&self.lsn.to_le_bytes());
-        digest.update(commands);
-        digest.finalize() as u32
+        let begun = crc(chain, &[u8::from(self.loose)]);
+        crc32c_append(crc32c_append(begun, &self.lsn.to_le_bytes()), commands)
     }
 
     /// Its text.
@@ -135,6 +128,23 @@ fn counted(kind: u8, count: usize, out: &mut Vec<u8>) {
     out.push(kind);
     num::write_i64(out, count as i64);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes units as frames of about a megabyte, as they stand behind a base.
+pub fn write_units(seq: u64, units: &[Unit], out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    const ENOUGH: usize = 1 << 20;
+    let (mut chain, mut encoder, mut commands) = (chain_of(seq), Encoder::default(), Vec::new());
+    for (number, unit) in units.iter().enumerate() {
+        encoder.unit(unit, &mut commands);
+        if commands.len() >= ENOUGH || number + 1 == units.len() {
+            let header = Header::of(chain, false, number as u64 + 1, &commands);
+            out.write_all(header.text().as_bytes())?;
+            out.write_all(&commands)?;
+            chain = header.crc;
+            commands.clear();
+        }
+    }
+    Ok(())
 }
 
 /// Puts commands together to units again.
@@ -276,9 +286,7 @@ mod tests {
     /// The value every description of CRC-32C gives for these digits.
     #[test]
     fn the_checksum_is_crc_32c() {
-        let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
-        digest.update(b"123456789");
-        assert_eq!(digest.finalize() as u32, 0xe306_9283);
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The file system, as far as the log needs one: a directory of named files. Data is safe once its file was synced, a
 //! name once the directory was. The real one is in `real`; tests have one that loses what was not synced.
 
+use super::mutant::Mutant;
 use crate::Error;
 use std::io::{self, Result};
 
@@ -117,4 +118,39 @@ pub fn read_small(file: &dyn File, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     Source::new(file, 0).take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// Makes a file, in the place of one that a failed attempt or a crash left there.
+pub fn create_over(disk: &dyn Disk, name: &str) -> crate::Result<Box<dyn File>> {
+    let made = disk.create(name).or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            disk.unlink(name)?;
+            disk.create(name)
+        }
+        _ => Err(error),
+    });
+    made.map_err(failed("creating", name))
+}
+
+/// Writes a file whole or not at all: a temporary one, synced, renamed, and the name synced. Answers its size.
+pub fn put_file(
+    disk: &dyn Disk,
+    name: &str,
+    mutant: Mutant,
+    write: impl FnOnce(&mut dyn io::Write) -> crate::Result<()>,
+) -> crate::Result<u64> {
+    let temporary = format!("temp-{name}");
+    let put = || {
+        let file = create_over(disk, &temporary)?;
+        let mut sink = Sink::new(&*file);
+        write(&mut sink)?;
+        io::Write::flush(&mut sink).map_err(failed("writing", &temporary))?;
+        if mutant != Mutant::BaseUnsynced {
+            file.sync().map_err(failed("syncing", &temporary))?;
+        }
+        disk.rename(&temporary, name).map_err(failed("renaming", &temporary))?;
+        disk.sync_names().map_err(failed("syncing", "the directory"))?;
+        file.size().map_err(failed("measuring", name))
+    };
+    put().inspect_err(|_| drop(disk.unlink(&temporary)))
 }

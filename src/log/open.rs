@@ -2,7 +2,7 @@
 //! is cut, leftovers are removed); anything else that is wrong is refused, by file and offset, and nothing is changed.
 
 use super::frame::{self, Header};
-use super::fs::{self, Disk, File, Source, failed};
+use super::fs::{self, Disk, File, Source, create_over, failed};
 use super::manifest::{self, Manifest, PREFIX, Part, Which};
 use super::mutant::Mutant;
 use super::read::{Item, Reader};
@@ -373,18 +373,6 @@ pub(super) fn publish(disk: &dyn Disk, manifest: &Manifest, mutant: Mutant) -> R
         }
     };
     put().map_err(|error| Unpublished { renamed, error })
-}
-
-/// Makes a file, in the place of one that a failed attempt or a crash left there.
-pub(super) fn create_over(disk: &dyn Disk, name: &str) -> Result<Box<dyn File>> {
-    let made = disk.create(name).or_else(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            disk.unlink(name)?;
-            disk.create(name)
-        }
-        _ => Err(error),
-    });
-    made.map_err(failed("creating", name))
 }
 
 /// Removes files of the log that the manifest does not name, and temporary ones. What can't be removed stays for the next

@@ -12,10 +12,10 @@
 //! manifest all of whose files are complete. Where a sync had failed before, the old files are not worth completing: steps
 //! 3 and 4 are left out, and 6 brings the log back.
 
-use super::fs::{Sink, failed};
-use super::manifest::{Manifest, Part};
+use super::fs::{failed, put_file};
+use super::manifest::Part;
 use super::mutant::Mutant;
-use super::open::{NewFile, create_over, publish, sweep};
+use super::open::{NewFile, publish, sweep};
 use super::writer::{Buffer, Files, Health, Log};
 use crate::sync::MutexGuard;
 use crate::{Error, Result};
@@ -149,26 +149,18 @@ impl Rebase<'_> {
         self.cut
     }
 
-    /// Writes the base under a temporary name, syncs it, and gives it its own.
-    pub fn write_base(&mut self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    /// Writes the base under a temporary name, syncs it, and gives it its own. The writer is told the base's number.
+    pub fn write_base(&mut self, write: impl FnOnce(&mut dyn Write, u64) -> Result<()>) -> Result<()> {
         let log = self.claim.0;
         let part = {
             let io = log.io.lock();
             io.manifest.base_part(io.manifest.base.as_ref().map_or(0, |base| base.seq) + 1)
         };
-        let temporary = Manifest::temporary(&part.name);
-        let written = write_file(log, &temporary, &part.name, write);
-        match written {
-            Ok(size) => {
-                self.base = Some((part, size));
-                Ok(())
-            }
-            Err(error) => {
-                let _ = log.disk.unlink(&temporary);
-                self.give_up();
-                Err(error)
-            }
-        }
+        let seq = part.seq;
+        let put = put_file(&*log.disk, &part.name, log.mutant, |out| write(out, seq));
+        let size = put.inspect_err(|_| self.give_up())?;
+        self.base = Some((part, size));
+        Ok(())
     }
 
     fn give_up(&mut self) {
@@ -212,23 +204,4 @@ impl Rebase<'_> {
         sweep(&*log.disk, &io.manifest);
         Ok(())
     }
-}
-
-/// Writes a file whole or not at all: a temporary one, synced, renamed, and the name synced. Answers its size.
-fn write_file(
-    log: &Log,
-    temporary: &str,
-    name: &str,
-    write: impl FnOnce(&mut dyn Write) -> Result<()>,
-) -> Result<u64> {
-    let file = create_over(&*log.disk, temporary)?;
-    let mut sink = Sink::new(&*file);
-    write(&mut sink)?;
-    sink.flush().map_err(failed("writing", temporary))?;
-    if log.mutant != Mutant::BaseUnsynced {
-        file.sync().map_err(failed("syncing", temporary))?;
-    }
-    log.disk.rename(temporary, name).map_err(failed("renaming", temporary))?;
-    log.disk.sync_names().map_err(failed("syncing", "the directory"))?;
-    file.size().map_err(failed("measuring", name))
 }

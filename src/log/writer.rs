@@ -78,6 +78,8 @@ pub struct Log {
     pub(super) rewriting: AtomicBool,
     pub(super) base_size: AtomicU64,
     log_size: AtomicU64,
+    /// From this size on, whoever keeps the log is to be told.
+    pub tell_at: AtomicU64,
     bell: Arc<Bell>,
     /// What was found when the directory was opened.
     pub report: Report,
@@ -213,6 +215,7 @@ impl Log {
             rewriting: AtomicBool::new(false),
             base_size: AtomicU64::new(report.base_size),
             log_size: AtomicU64::new(size),
+            tell_at: AtomicU64::new(u64::MAX),
             bell: Arc::default(),
             report,
         }
@@ -344,6 +347,12 @@ impl Log {
         let _ = self.turn(&mut io, due);
     }
 
+    /// Whether there is nothing to do from time to time.
+    pub fn is_settled(&self) -> bool {
+        let settled = self.io.try_lock().is_some_and(|io| !io.unsynced && io.stuck.is_none());
+        settled && self.sizes().buffered == 0 && !self.refuses.load(Relaxed)
+    }
+
     /// Writes and syncs everything.
     pub fn flush(&self) -> Result<()> {
         self.turn(&mut self.io.lock(), true).map_err(Error::NotDurable)
@@ -429,6 +438,9 @@ impl Log {
                 io.written = frame.lsn;
                 io.unsynced = true;
                 self.log_size.store(io.earlier + io.size, Relaxed);
+                if io.earlier + io.size >= self.tell_at.load(Relaxed) {
+                    self.bell.ring();
+                }
                 self.heal();
                 if self.mutant == Mutant::AcknowledgedEarly {
                     self.durable.store(frame.lsn, Release);

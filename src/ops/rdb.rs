@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 /// Writes everything there is, the keys that have expired and not gone yet included. The unit must hold every shard.
 pub fn save<W: Write>(work: &mut Work<'_>, writer: &mut Writer<W>) -> Result<()> {
     let now = work.now();
-    header(work, writer)?;
+    header_of(work.keyspace(), writer)?;
     for db in 0..work.keyspace().databases {
         work.on_db(db, |work| {
             let size = super::server::db_size(work);
@@ -36,15 +36,12 @@ pub fn save<W: Write>(work: &mut Work<'_>, writer: &mut Writer<W>) -> Result<()>
 }
 
 /// Facts about the writer, as Redis states them, and the libraries of functions.
-fn header<W: Write>(work: &Work<'_>, writer: &mut Writer<W>) -> Result<()> {
-    let keyspace = work.keyspace();
+pub fn header_of<W: Write>(keyspace: &Keyspace, writer: &mut Writer<W>) -> Result<()> {
     let created = Digits::unsigned(keyspace.clock.now_ms() / 1000);
-    let used = Digits::unsigned(super::server::memory_used(work) as u64);
     writer.header(&[
-        ("redis-ver", work.rules().profile.version_text().as_bytes()),
+        ("redis-ver", keyspace.rules.profile.version_text().as_bytes()),
         ("redis-bits", b"64"),
         ("ctime", &created),
-        ("used-mem", &used),
         ("aof-base", b"0"),
     ])?;
     keyspace.libraries.lock().iter().try_for_each(|code| writer.function(code))

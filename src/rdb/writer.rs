@@ -6,6 +6,7 @@ use crate::num::{Digits, parse_i64};
 use crate::value::hash::HashRef;
 use crate::value::list::ListRef;
 use crate::value::set::Member;
+use crate::value::stream;
 use crate::value::zset::{Way, ZSetRef};
 use crate::value::{Hash, Kind, List, Set, StrRef, Stream, Value, View, ZSet};
 use crate::{Error, Result};
@@ -200,6 +201,19 @@ impl<W: Write> Writer<W> {
             if self.field_ttls == FieldTtls::Carry && !self.bare { kind::STREAM_3 } else { kind::STREAM_2 };
         self.begin(kind, head, None)?;
         self.stream_body(stream, kind)?;
+        self.spill()
+    }
+
+    /// Begins a stream of `n` blocks; [`block`](Self::block) adds each, and [`end_stream`](Self::end_stream) the rest.
+    pub fn begin_stream(&mut self, head: &Head<'_>, n: u64) -> Result<()> {
+        self.begin(kind::STREAM_2, head, None)?;
+        self.put_length(n);
+        Ok(())
+    }
+
+    /// What stands behind a stream's blocks.
+    pub fn end_stream(&mut self, head: &stream::Head, groups: &stream::Groups) -> Result<()> {
+        self.stream_end(head, groups, kind::STREAM_2)?;
         self.spill()
     }
 
@@ -429,7 +443,8 @@ fn misuse(what: String) -> Error {
     Error::Io(ErrorKind::InvalidInput, what.into())
 }
 
-fn refused(key: &[u8]) -> Error {
+/// The error where fields have deadlines that can't be kept.
+pub fn refused(key: &[u8]) -> Error {
     let key = String::from_utf8_lossy(key);
     Error::Unsupported(format!(
         "fields of the hash '{key}' have deadlines, which snapshots of version {WRITTEN} can't hold"

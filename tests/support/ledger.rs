@@ -283,8 +283,9 @@ impl<'l> Worker<'l> {
         switch.cut();
         let mut rebase = switch.publish()?;
         let bytes = Ledger::of(self.plan.seed, self.stand.issued).write();
-        rebase
-            .write_base(|out| out.write_all(&bytes).map_err(|e| Error::Io(e.kind(), e.to_string().into())))?;
+        rebase.write_base(|out, _| {
+            out.write_all(&bytes).map_err(|e| Error::Io(e.kind(), e.to_string().into()))
+        })?;
         rebase.finish()
     }
 

@@ -12,7 +12,8 @@ impl Work<'_> {
                 self.touch_watched(shard, db, |_, key| peek_in(&loaded, key).is_some())?;
                 let dues = [loaded.deadlines.first(), loaded.field_deadlines.first()];
                 let space = self.shard_mut(shard)?.make_space(db);
-                if space.table.is_empty() {
+                // A cut that is under way through the space must hear of each key.
+                if space.table.is_empty() && space.cut.is_none() {
                     let index = space.index.take();
                     if let Some(index) = &index {
                         loaded.table.iter().for_each(|entry| drop(index.get_or_insert(entry.key().into())));

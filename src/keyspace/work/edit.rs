@@ -69,6 +69,7 @@ impl Work<'_> {
         let shard = self.shard_mut(index)?;
         let mut scratch = std::mem::take(&mut shard.scratch);
         let Some(space) = shard.space_mut(db) else { return Err(Error::NoSuchKey) };
+        space.note(key.hash);
         let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
         let Some(entry) = found else { return Err(Error::NoSuchKey) };
         scratch.clear();
@@ -110,6 +111,7 @@ impl Work<'_> {
         let (index, db, rules, stamp) = (self.shard_of(key), self.db, self.rules(), self.stamp());
         let mut steps = self.undo.is_some().then(Vec::new);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(Tried::Missing(change)) };
+        space.note(key.hash);
         let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
         let Some(entry) = found else { return Ok(Tried::Missing(change)) };
         let form = entry.form();
@@ -180,6 +182,7 @@ impl Work<'_> {
         let mut scratch = std::mem::take(&mut shard.scratch);
         scratch.clear();
         let space = shard.make_space(db);
+        space.note(key.hash);
         let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let result = change(&mut scratch);
             if !scratch.is_empty() {

@@ -259,6 +259,7 @@ impl<'s> Work<'s> {
             for (db, hash, key) in undo.ready {
                 self.on_db(db, |w| w.note_ready(&Key { bytes: &key, hash }));
             }
+            self.keep_relics(undo.steps);
         }
         self.say_held();
         self.serve();
@@ -296,6 +297,16 @@ impl<'s> Work<'s> {
             Held::One(_, guard) => each(guard),
             Held::Many(guards) => guards.iter_mut().for_each(|(_, guard)| each(guard)),
             Held::Walk => {}
+        }
+    }
+
+    /// Lets a snapshot have what a transaction emptied, now that nothing will be taken back.
+    fn keep_relics(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            if let Step::Space { shard, space, .. } = step {
+                // The shard was held when the step was made, and still is.
+                let _ = self.discard_space(shard, space);
+            }
         }
     }
 

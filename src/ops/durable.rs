@@ -1,0 +1,271 @@
+//! Keeping a store: new bases for its log, snapshots in files, and what is due from time to time. All of it works beside
+//! readers and writers; the store's shards are held together only for the moment of the cut.
+
+use crate::ds::stream_block::{Block, StreamId};
+use crate::effect::{Effect, Unit};
+use crate::keyspace::snapshot::{Sink, Snapshot};
+use crate::keyspace::{Durable, Keyspace};
+use crate::log::fs::{Disk, put_file};
+use crate::log::{Health, Log, Mutant, frame};
+use crate::num::Digits;
+use crate::rdb::{FieldTtls, Head, Writer};
+use crate::value::stream::{self, Groups};
+use crate::value::{Kind, StrRef};
+use crate::{Bytes, Error, Result};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+// ---- new bases and snapshots
+
+/// Gives the log a new base, and drops what came before it. O(n) in all that is stored.
+pub fn rewrite(keyspace: &Keyspace) -> Result<()> {
+    let (durable, log) = logged(keyspace)?;
+    let rewritten = rebase(keyspace, durable, log);
+    durable.saves.rewrite_failed.store(rewritten.is_err(), Relaxed);
+    rewritten
+}
+
+fn rebase(keyspace: &Keyspace, durable: &Durable, log: &Log) -> Result<()> {
+    let mut switch = log.switch()?;
+    let snapshot = keyspace.cut(|| {
+        switch.cut();
+        Ok(())
+    })?;
+    *durable.saves.progress.lock() = Some(snapshot.progress());
+    let mut rebase = switch.publish()?;
+    rebase.write_base(|out, seq| {
+        let timed = write(keyspace, snapshot, &mut *out, FieldTtls::Drop)?;
+        frame::write_units(seq, &timed, out).map_err(Error::io)
+    })?;
+    rebase.finish()?;
+    note_size(durable, log);
+    Ok(())
+}
+
+/// Notes how large base and log are now, and so when they will have grown enough.
+pub fn note_size(durable: &Durable, log: &Log) {
+    let sizes = log.sizes();
+    let (then, (percent, least)) = (sizes.base + sizes.log, durable.growth);
+    durable.size_then.store(then, Relaxed);
+    let grown =
+        then.saturating_add((then as u128 * u128::from(percent) / 100).min(u128::from(u64::MAX)) as u64);
+    let at = if percent == 0 { u64::MAX } else { grown.max(least).saturating_sub(sizes.base) };
+    log.tell_at.store(at, Relaxed);
+}
+
+fn logged(keyspace: &Keyspace) -> Result<(&Durable, &Log)> {
+    let durable = kept(keyspace)?;
+    durable.log.as_ref().map(|log| (durable, log)).ok_or(Error::text("ERR the store has no log"))
+}
+
+/// Where the store is kept.
+pub fn kept(keyspace: &Keyspace) -> Result<&Durable> {
+    keyspace.durable().ok_or(Error::text("ERR the store has no directory"))
+}
+
+/// Writes the store's snapshot into its directory.
+pub fn save(keyspace: &Keyspace) -> Result<()> {
+    let durable = kept(keyspace)?;
+    let saves = &durable.saves;
+    if saves.running.swap(true, Acquire) {
+        return Err(Error::text("ERR Background save already in progress"));
+    }
+    let before = saves.changes.load(Relaxed);
+    let saved = save_to(keyspace, &*durable.disk, &durable.snapshot);
+    saves.failed.store(saved.is_err(), Relaxed);
+    if saved.is_ok() {
+        saves.changes.fetch_sub(before, Relaxed);
+        saves.last_ms.store(wall_ms(), Relaxed);
+    }
+    saves.running.store(false, Release);
+    saved
+}
+
+/// Writes a snapshot as a file of any directory.
+pub fn save_to(keyspace: &Keyspace, disk: &dyn Disk, name: &str) -> Result<()> {
+    let snapshot = keyspace.cut(|| Ok(()))?;
+    if let Some(durable) = keyspace.durable() {
+        *durable.saves.progress.lock() = Some(snapshot.progress());
+    }
+    let write = |out: &mut dyn Write| write(keyspace, snapshot, out, FieldTtls::Refuse).map(drop);
+    put_file(disk, name, Mutant::None, write).map(drop)
+}
+
+/// Writes a snapshot; answers the units that set deadlines of fields, which the format has no place for.
+fn write(keyspace: &Keyspace, snapshot: Snapshot, out: &mut dyn Write, ttls: FieldTtls) -> Result<Vec<Unit>> {
+    let mut writer = Writer::new(out, ttls);
+    super::rdb::header_of(keyspace, &mut writer)?;
+    let mut told =
+        Told { writer, db: 0, key: Vec::new(), deadline: None, stream: None, ttls, timed: Vec::new() };
+    snapshot.run(&mut told)?;
+    told.writer.finish()?;
+    Ok(told.timed)
+}
+
+/// A snapshot on its way into a file.
+struct Told<'o> {
+    writer: Writer<&'o mut dyn Write>,
+    db: usize,
+    key: Vec<u8>,
+    deadline: Option<u64>,
+    /// What a stream remembers, until its blocks are written.
+    stream: Option<stream::Head>,
+    ttls: FieldTtls,
+    timed: Vec<Unit>,
+}
+
+impl Told<'_> {
+    fn with_head(
+        &mut self,
+        body: impl FnOnce(&mut Writer<&mut dyn Write>, &Head<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Told { writer, key, deadline, .. } = self;
+        // The lifetime is the borrow's: the writer is only lent.
+        body(writer, &Head { key, deadline: *deadline, ..Head::default() })
+    }
+}
+
+impl Sink for Told<'_> {
+    fn database(&mut self, db: usize, keys: usize, deadlines: usize) -> Result<()> {
+        self.db = db;
+        self.writer.select(db as u64, keys as u64, deadlines as u64)
+    }
+
+    fn key(&mut self, key: &[u8], deadline: Option<u64>, _access: u32) -> Result<()> {
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        self.deadline = deadline;
+        Ok(())
+    }
+
+    fn string(&mut self, string: StrRef<'_>) -> Result<()> {
+        self.with_head(|writer, head| match string {
+            StrRef::Int(n) => writer.integer(head, n),
+            string => string.with(|bytes| writer.string(head, bytes)),
+        })
+    }
+
+    fn begin(&mut self, kind: Kind, count: usize) -> Result<()> {
+        let n = count as u64;
+        self.with_head(|writer, head| match kind {
+            Kind::List => writer.begin_list(head, n),
+            Kind::Set => writer.begin_set(head, n),
+            Kind::Hash => writer.begin_hash(head, n),
+            _ => writer.begin_zset(head, n),
+        })
+    }
+
+    fn item(&mut self, item: &[u8]) -> Result<()> {
+        self.writer.item(item)
+    }
+
+    fn pair(&mut self, field: &[u8], value: &[u8], deadline: Option<u64>) -> Result<()> {
+        if let Some(at) = deadline {
+            if self.ttls == FieldTtls::Refuse {
+                return Err(crate::rdb::refused(&self.key));
+            }
+            let words: [&[u8]; 6] = [b"HPEXPIREAT", &self.key, &Digits::unsigned(at), b"FIELDS", b"1", field];
+            let args = words.iter().map(|word| Bytes::from(*word)).collect();
+            self.timed.push(vec![Effect { db: self.db, args }]);
+        }
+        self.writer.pair(field, value)
+    }
+
+    fn scored(&mut self, member: &[u8], score: f64) -> Result<()> {
+        self.writer.scored(member, score)
+    }
+
+    fn stream(&mut self, head: &stream::Head, blocks: usize) -> Result<()> {
+        self.stream = Some(*head);
+        self.with_head(|writer, head| writer.begin_stream(head, blocks as u64))
+    }
+
+    fn block(&mut self, master: StreamId, block: &Block) -> Result<()> {
+        self.writer.block(master, block)
+    }
+
+    fn groups(&mut self, groups: &Groups) -> Result<()> {
+        let head = self.stream.take().ok_or(Error::text("ERR groups without a stream"))?;
+        self.writer.end_stream(&head, groups)
+    }
+}
+
+// ---- in the background
+
+/// Begins a snapshot into the directory, in a thread of its own.
+pub fn begin_save(keyspace: &Keyspace) -> Result<std::thread::JoinHandle<Result<()>>> {
+    if kept(keyspace)?.saves.running.load(Acquire) {
+        return Err(Error::text("ERR Background save already in progress"));
+    }
+    begin(keyspace, "larder-snapshot", save)
+}
+
+/// Begins a new base, in a thread of its own.
+pub fn begin_rewrite(keyspace: &Keyspace) -> Result<std::thread::JoinHandle<Result<()>>> {
+    let (_, log) = logged(keyspace)?;
+    if log.is_rewriting() {
+        return Err(Error::text("ERR Background append only file rewriting already in progress"));
+    }
+    begin(keyspace, "larder-rewrite", rewrite)
+}
+
+fn begin(
+    keyspace: &Keyspace,
+    name: &str,
+    work: fn(&Keyspace) -> Result<()>,
+) -> Result<std::thread::JoinHandle<Result<()>>> {
+    let keyspace = keyspace.handle().ok_or(Error::text("ERR the store is closed"))?;
+    std::thread::Builder::new().name(name.into()).spawn(move || work(&keyspace)).map_err(Error::io)
+}
+
+/// Does what is due: writes and syncs the log, brings it back when a sync had failed, begins a new base when it has grown
+/// and a snapshot when it is time. Answers when to look again at the latest.
+pub fn turn(keyspace: &Keyspace, durable: &Durable) -> Duration {
+    const SOON: Duration = Duration::from_millis(100);
+    const LATE: Duration = Duration::from_secs(3600);
+    let now = wall_ms();
+    let mut next = LATE;
+    if let Some(log) = &durable.log {
+        log.tick(now);
+        let is_lost = matches!(log.health(), Health::Lost(_));
+        let sizes = log.sizes();
+        let rested = now.saturating_sub(durable.healed_ms.load(Relaxed)) >= 1000;
+        if (is_lost || sizes.log >= log.tell_at.load(Relaxed)) && rested && !log.is_rewriting() {
+            durable.healed_ms.store(now, Relaxed);
+            let _ = begin_rewrite(keyspace);
+        }
+        next = if log.is_settled() { LATE } else { SOON };
+    }
+    if durable.snapshot_every_ms > 0 {
+        let due = durable.saves.last_ms.load(Relaxed) + durable.snapshot_every_ms;
+        if now >= due && durable.saves.changes.load(Relaxed) > 0 && !durable.saves.running.load(Acquire) {
+            let _ = begin_save(keyspace);
+        }
+        next = next.min(Duration::from_millis(due.saturating_sub(now).clamp(100, 1000)));
+    }
+    next
+}
+
+/// Has a thread of its own keep a store, for as long as that lives.
+pub fn keep(keyspace: &Arc<Keyspace>) -> Result<()> {
+    let store = Arc::downgrade(keyspace);
+    let bell = Arc::clone(&kept(keyspace)?.bell);
+    let run = move || {
+        let mut next = Duration::ZERO;
+        loop {
+            bell.wait(next);
+            // What comes within this time is written together.
+            std::thread::sleep(Duration::from_millis(2));
+            let Some(keyspace) = store.upgrade() else { return };
+            next = keyspace.durable().map_or(Duration::from_secs(1), |durable| turn(&keyspace, durable));
+        }
+    };
+    std::thread::Builder::new().name("larder-keeper".into()).spawn(run).map(drop).map_err(Error::io)
+}
+
+/// The system's time: syncs and snapshots go by it, whatever clock the store lives by.
+pub fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
