@@ -185,10 +185,9 @@ impl Store {
         if sync::check_outside_body().is_ok() {
             let keyspace = &self.scope.keyspace;
             keyspace.tick();
-            keyspace
-                .durable()
-                .into_iter()
-                .for_each(|durable| drop(crate::ops::durable::turn(keyspace, durable)));
+            if let Some(durable) = keyspace.durable() {
+                crate::ops::durable::turn(keyspace, durable);
+            }
         }
     }
 

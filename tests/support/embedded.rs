@@ -2,10 +2,12 @@
 
 use super::case::{Section, Step};
 use super::door::Door;
+use super::sim::Sim;
 use super::text;
-use larder::{Clock, Error, Profile, Protocol, Reply, Session, Store};
+use larder::{Builder, Clock, Error, Profile, Protocol, Reply, Session, Store};
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -25,8 +27,16 @@ pub fn profile(name: &str) -> Option<Profile> {
 
 /// A store that is the same in every run: manual clock, fixed seed, no background work.
 pub fn store(clock: &Clock, profile: Profile) -> Store {
-    let builder = Store::builder().clock(clock.clone()).seed(7).background(false).profile(profile);
-    builder.build().expect("the settings are sound")
+    builder(clock, profile).build().expect("the settings are sound")
+}
+
+/// The same, kept in a simulated directory.
+pub fn kept(clock: &Clock, profile: Profile, sim: &Sim) -> Result<Store, Error> {
+    builder(clock, profile).open_on(Arc::new(sim.clone()), "sim".into())
+}
+
+fn builder(clock: &Clock, profile: Profile) -> Builder {
+    Store::builder().clock(clock.clone()).seed(7).background(false).profile(profile)
 }
 
 /// Sets a threshold by CONFIG's name for it.

@@ -263,7 +263,7 @@ impl<'l> Worker<'l> {
             Stage::Cut(switch, last) => switch.publish().map(|rebase| Stage::Published(rebase, last)),
             Stage::Published(mut rebase, last) => {
                 let bytes = Ledger::of(self.plan.seed, last).write();
-                let written = rebase.write_base(|out| {
+                let written = rebase.write_base(|out, _| {
                     out.write_all(&bytes).map_err(|e| Error::Io(e.kind(), e.to_string().into()))
                 });
                 written.map(|()| Stage::Based(rebase))
