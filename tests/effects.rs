@@ -10,8 +10,8 @@ use larder::{Clock, Profile, Reply, Session, Store};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::generate::{self, Style, Words};
 use support::rng::Rng;
-use support::sim::Sim;
 use support::rows::{Row, rows};
+use support::sim::Sim;
 use support::{embedded, text};
 
 /// Sequences in a usual run, and steps in each.

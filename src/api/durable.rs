@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The file of snapshots in a directory.
 const SNAPSHOT: &str = "dump.rdb";
@@ -97,7 +97,7 @@ impl Builder {
     /// What a crash left is put right: a torn tail of the log is cut. Anything else that is wrong is refused and left as it
     /// is.
     ///
-    /// Errors: [`Error::Locked`] if the directory is open elsewhere; [`Error::Corrupt`], with file and offset, if a file
+    /// Errors: [`Error::Locked`] if the directory is open elsewhere, and still is a second later; [`Error::Corrupt`], with file and offset, if a file
     /// is damaged or missing; [`Error::Unsupported`]; [`Error::Io`], also if nothing can be written there;
     /// [`Error::Config`].
     ///
@@ -123,11 +123,7 @@ impl Builder {
     /// The same on any file system, for tests.
     #[doc(hidden)]
     pub fn open_on(self, disk: Arc<dyn Disk>, path: PathBuf) -> Result<Store> {
-        match disk.lock() {
-            Ok(true) => {}
-            Ok(false) => return Err(Error::Locked),
-            Err(error) => return Err(Error::io(error).in_file(&path)),
-        }
+        lock(&*disk).map_err(|error| error.in_file(&path))?;
         let keeping = self.keeping.clone();
         let store = self.make();
         store.keyspace().loading.store(true, SeqCst);
@@ -207,6 +203,19 @@ impl Store {
         let adopted = ops::rdb::adopt(&mut work, loaded);
         work.commit_with(adopted).map(|()| bytes)
     }
+}
+
+/// Locks a directory. Whoever dropped a store may have it for a moment more, while its threads end: that is waited for.
+fn lock(disk: &dyn Disk) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let began = Instant::now();
+    while !disk.lock().map_err(Error::io)? {
+        if began.elapsed() > PATIENCE {
+            return Err(Error::Locked);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 /// A server's data directory has the log's in it.
@@ -318,7 +327,7 @@ impl Store<Shared> {
 
     /// Writes and syncs all that was logged, and refuses writes from now on; reads go on. An error,
     /// [`Error::NotDurable`], says how much may be lost, and why. Dropping the last handle does the same and tells nobody;
-    /// the directory is free again after that.
+    /// the directory is free again after that, and after a snapshot or new base that is being written then.
     pub fn close(&self) -> Result<()> {
         sync::check_outside_body()?;
         self.keyspace().log().map_or(Ok(()), Log::close)
