@@ -143,6 +143,18 @@ impl Ranked {
         ranked
     }
 
+    /// Whether no member stands twice, as only [`from_sorted`](Self::from_sorted) can bring about: the index finds one
+    /// of them alone, the order has both.
+    pub fn is_distinct(&self) -> bool {
+        let bare = |member: &Member| member.bytes().as_ptr();
+        self.index.iter().all(|slot| {
+            let bytes = slot.member.bytes();
+            self.index
+                .find(self.hash(bytes), |other| other.member.bytes() == bytes)
+                .is_some_and(|found| bare(&found.member) == bare(&slot.member))
+        })
+    }
+
     #[inline]
     fn hash(&self, member: &[u8]) -> u64 {
         self.hasher.hash_one(member)

@@ -7,6 +7,7 @@ pub mod entry;
 mod reaper;
 pub mod shard;
 pub mod snapshot;
+pub mod staging;
 pub mod tally;
 mod undo;
 pub mod wait;
@@ -14,7 +15,7 @@ pub mod watch;
 mod work;
 
 pub use effect::{Effect, Unit};
-pub use work::{Expiry, Place, Taken, Work};
+pub use work::{Expiry, Place, Taken, Work, string_payload};
 
 use crate::clock::{Clock, Due, Tick};
 use crate::limits::Rules;
@@ -22,7 +23,7 @@ use crate::pubsub::{After, Broker, EventClass};
 use crate::rng::Rng;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::View;
-use crate::{Error, Result};
+use crate::{Bytes, Error, Result};
 use crossbeam_skiplist::SkipSet;
 use shard::{Shard, Space};
 use std::collections::BTreeMap;
@@ -116,6 +117,8 @@ pub struct Keyspace {
     waits: WaitBook,
     pub tally: Tally,
     pub counts: Counts,
+    /// Sources of libraries of functions that files brought along: kept, and written again.
+    pub libraries: Mutex<Vec<Bytes>>,
     pub started_ms: u64,
     /// Itself, for the reaper's list.
     me: Weak<Keyspace>,
@@ -180,6 +183,7 @@ impl Keyspace {
             waits: WaitBook::default(),
             tally: Tally::default(),
             counts: Counts::default(),
+            libraries: Mutex::new(Vec::new()),
             started_ms,
         });
         if keyspace.indexes.is_some() {

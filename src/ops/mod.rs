@@ -10,6 +10,7 @@ pub mod hash_ttl;
 pub mod hyperloglog;
 pub mod keyspace;
 pub mod list;
+pub mod rdb;
 pub mod server;
 pub mod set;
 pub mod sort;

@@ -535,6 +535,11 @@ impl<'a> HashRef<'a> {
         self.times.and_then(|times| times.get(field))
     }
 
+    /// The earliest deadline of a field that is seen.
+    pub fn first_deadline(&self) -> Option<u64> {
+        self.times.and_then(|times| times.order.iter().map(|(at, _)| at).find(|at| *at > self.now))
+    }
+
     /// What OBJECT ENCODING calls the form.
     pub fn encoding(&self) -> &'static str {
         match (self.body, self.times) {

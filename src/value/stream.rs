@@ -249,11 +249,6 @@ impl Stream {
         self.blocks.len()
     }
 
-    /// The blocks by their master ids, in order.
-    pub fn each_block(&self) -> impl Iterator<Item = (StreamId, &Block)> {
-        self.blocks.iter().map(|(master, block)| (*master, block))
-    }
-
     /// All groups by their names, as they stand.
     pub fn all_groups(&self) -> &Groups {
         &self.groups
@@ -262,6 +257,29 @@ impl Stream {
     /// The blocks' master ids, rising.
     pub fn block_ids(&self) -> impl Iterator<Item = StreamId> {
         self.blocks.iter().map(|(id, _)| *id)
+    }
+
+    /// The blocks with their master ids, rising.
+    pub fn each_block(&self) -> impl Iterator<Item = (StreamId, &Block)> {
+        self.blocks.iter().map(|(master, block)| (*master, block))
+    }
+
+    /// Begins a block of a stream that is being loaded; `None` if its id is not past all that stands there.
+    pub fn load_block(&mut self, master: StreamId, fields: &[&[u8]]) -> Option<Loading<'_>> {
+        if self.head.len > 0 && master <= self.head.last {
+            return None;
+        }
+        let mut block = Block::new(fields.iter().copied());
+        block.cost = stream_size::block(fields.iter().copied());
+        Some(Loading { stream: self, master, block, last: None })
+    }
+
+    /// Ends the loading of entries with what the stream remembers; false if that can't be so.
+    pub fn finish_loading(&mut self, head: Head) -> bool {
+        let first = self.iter().next().map_or(StreamId::MIN, |entry| entry.id);
+        let sound = head.len == self.head.len && head.last >= self.head.last;
+        self.head = Head { first, ..head };
+        sound
     }
 
     /// The entries with ids from `from` to `to`.
@@ -437,6 +455,47 @@ impl Stream {
             self.groups.insert(name.into(), group);
         }
         old
+    }
+}
+
+/// A block that is being loaded.
+pub struct Loading<'s> {
+    stream: &'s mut Stream,
+    master: StreamId,
+    block: Block,
+    last: Option<StreamId>,
+}
+
+impl Loading<'_> {
+    /// Adds an entry, or one that is deleted; `same` says whether its fields are the master's. `None` if its id is not
+    /// past the one before, or before the block's.
+    pub fn push(&mut self, id: StreamId, same: bool, pairs: &[PairRef<'_>], deleted: bool) -> Option<()> {
+        if id < self.master || self.last.is_some_and(|last| id <= last) {
+            return None;
+        }
+        self.last = Some(id);
+        let at = self.block.entries(self.master).end();
+        self.block.push(self.master, id, same, pairs.iter().copied());
+        self.block.cost += stream_size::entry(self.master, id, same, pairs.iter().copied());
+        if deleted {
+            self.block.set_deleted(at, true);
+        }
+        Some(())
+    }
+
+    /// How many entries are there, and how many are deleted.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.block.live(), self.block.dead())
+    }
+
+    /// Gives the block to its stream; false if it has no entry.
+    pub fn finish(mut self) -> bool {
+        let (Some(last), live @ 1..) = (self.last, self.block.live() as u64) else { return false };
+        self.block.seal();
+        self.stream.head.len += live;
+        self.stream.head.last = last;
+        self.stream.insert_block(self.master, self.block);
+        true
     }
 }
 

@@ -2,6 +2,7 @@
 //! inverse steps, values to free. Every operation on keys goes through the primitives here, so that accounting,
 //! deadlines, the key index, undo and expiry are minded in one place.
 
+mod adopt;
 mod edit;
 mod expire;
 mod rollback;
@@ -10,6 +11,7 @@ mod serve;
 mod write;
 
 pub use edit::Edited;
+pub use write::string_payload;
 
 use super::effect::{Effect, Unit};
 use super::entry::{Entry, Payload};

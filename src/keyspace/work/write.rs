@@ -328,7 +328,7 @@ impl Work<'_> {
 }
 
 /// The payload a string is stored as: a canonical integer, bytes in the entry, or a shared buffer.
-pub(super) fn string_payload(bytes: &[u8]) -> Payload<'_> {
+pub fn string_payload(bytes: &[u8]) -> Payload<'_> {
     if bytes.len() <= 20
         && let Some(value) = crate::num::parse_i64(bytes)
     {
