@@ -36,7 +36,7 @@ pub fn save<W: Write>(work: &mut Work<'_>, writer: &mut Writer<W>) -> Result<()>
 }
 
 /// Facts about the writer, as Redis states them, and the libraries of functions.
-fn header<W: Write>(work: &Work<'_>, writer: &mut Writer<W>) -> Result<()> {
+pub fn header<W: Write>(work: &Work<'_>, writer: &mut Writer<W>) -> Result<()> {
     let keyspace = work.keyspace();
     let created = Digits::unsigned(keyspace.clock.now_ms() / 1000);
     let used = Digits::unsigned(super::server::memory_used(work) as u64);

@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::values::Built;
 use super::writer::Writer;
 use crate::ds::stream_block::{Block, EntryRef};
-use crate::value::stream::{Head, StreamId};
+use crate::value::stream::{Groups, Head, StreamId};
 use crate::value::stream_group::{Group, Pending, Times};
 use crate::value::{Collection, Edit, Stream};
 use crate::{Bytes, Error, Result};
@@ -190,21 +190,28 @@ impl<W: Write> Writer<W> {
     /// The body of a stream.
     pub(super) fn stream_body(&mut self, stream: &Stream, kind: u8) -> Result<()> {
         self.put_length(stream.blocks() as u64);
+        stream.each_block().try_for_each(|(master, block)| self.block(master, block))?;
+        self.stream_end(&stream.head(), stream.all_groups(), kind)
+    }
+
+    /// A block of a stream.
+    pub fn block(&mut self, master: StreamId, block: &Block) -> Result<()> {
         let mut pack = ListPack::default();
-        for (master, block) in stream.each_block() {
-            write_block(&mut pack, master, block);
-            self.put_bytes(&id_bytes(master))?;
-            let too_long = || Error::Unsupported("a stream's block is too long for a listpack".into());
-            self.put_bytes(pack.finish().ok_or_else(too_long)?)?;
-        }
-        let head = stream.head();
+        write_block(&mut pack, master, block);
+        self.put_bytes(&id_bytes(master))?;
+        let too_long = || Error::Unsupported("a stream's block is too long for a listpack".into());
+        self.put_bytes(pack.finish().ok_or_else(too_long)?)
+    }
+
+    /// What follows the blocks of a stream.
+    pub(super) fn stream_end(&mut self, head: &Head, groups: &Groups, kind: u8) -> Result<()> {
         self.put_length(head.len);
         self.put_id(head.last);
         self.put_id(head.first);
         self.put_id(head.deleted);
         self.put_length(head.added);
-        self.put_length(stream.groups().len() as u64);
-        for (name, group) in stream.groups() {
+        self.put_length(groups.len() as u64);
+        for (name, group) in groups.iter() {
             self.group_body(name, group, kind)?;
         }
         Ok(())

@@ -6,6 +6,7 @@ use crate::num::{Digits, parse_i64};
 use crate::value::hash::HashRef;
 use crate::value::list::ListRef;
 use crate::value::set::Member;
+use crate::value::stream;
 use crate::value::zset::{Way, ZSetRef};
 use crate::value::{Hash, Kind, List, Set, StrRef, Stream, Value, View, ZSet};
 use crate::{Error, Result};
@@ -195,11 +196,27 @@ impl<W: Write> Writer<W> {
 
     /// A stream, whole.
     pub fn stream(&mut self, head: &Head<'_>, stream: &Stream) -> Result<()> {
-        // Only the newer type has the times at which consumers last got something.
-        let kind =
-            if self.field_ttls == FieldTtls::Carry && !self.bare { kind::STREAM_3 } else { kind::STREAM_2 };
+        let kind = self.stream_kind();
         self.begin(kind, head, None)?;
         self.stream_body(stream, kind)?;
+        self.spill()
+    }
+
+    /// Only the newer type has the times at which consumers last got something.
+    fn stream_kind(&self) -> u8 {
+        if self.field_ttls == FieldTtls::Carry && !self.bare { kind::STREAM_3 } else { kind::STREAM_2 }
+    }
+
+    /// Begins a stream of so many blocks, which follow (see [`block`](Self::block)); then it is to be ended.
+    pub fn begin_stream(&mut self, head: &Head<'_>, blocks: u64) -> Result<()> {
+        self.begin(self.stream_kind(), head, None)?;
+        self.put_length(blocks);
+        Ok(())
+    }
+
+    /// Ends a stream that was begun.
+    pub fn end_stream(&mut self, head: &stream::Head, groups: &stream::Groups) -> Result<()> {
+        self.stream_end(head, groups, self.stream_kind())?;
         self.spill()
     }
 
