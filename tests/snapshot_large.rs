@@ -251,6 +251,26 @@ fn a_snapshot_that_is_given_up_leaves_nothing() {
     assert!(store.keyspace().cut(|| Ok(())).is_ok(), "a seal that fails calls the snapshot off");
 }
 
+/// A Redis file of a live store, loaded.
+#[test]
+fn a_live_save_loads() {
+    let store = quiet();
+    for large in LARGE {
+        (large.fill)(&store);
+        store.rename("k", large.name).unwrap();
+    }
+    let refused = store.save_rdb_live(Vec::new()).unwrap_err().to_string();
+    assert!(refused.contains("has a deadline"), "{refused}");
+    store.del(["hash"]).unwrap();
+    store.hset("hash", (0..MANY).map(|n| (format!("f{n}"), format!("{n}")))).unwrap();
+    (0..500).for_each(|n| store.set(format!("key:{n}"), format!("value {n}")).unwrap());
+    store.set_with("n", "12", SetOptions::new().ex(Duration::from_secs(9000))).unwrap();
+    let file = store.save_rdb_live(Vec::new()).unwrap();
+    let copy = quiet();
+    assert_eq!(copy.load_rdb(&file[..]).unwrap().keys, 506);
+    assert_eq!(copy.digest().unwrap(), store.digest().unwrap());
+}
+
 /// What expires while it is waited for is told with its deadline.
 #[test]
 fn what_expires_meanwhile_is_told() {
@@ -286,6 +306,9 @@ fn threads_write_while_snapshots_are_taken() {
             while snapshot.step(&mut ledger).unwrap() {}
             drop(snapshot);
             consistent(&ledger.finish());
+            let (file, copy) = (store.save_rdb_live(Vec::new()).unwrap(), quiet());
+            copy.load_rdb(&file[..]).unwrap();
+            consistent(&held(copy.keyspace()));
         }
         stop.store(true, Relaxed);
     });
