@@ -88,7 +88,7 @@ fn fill(rng: &mut Rng) -> Vec<Step> {
         Step::Run(line(&(0..few).fold(begin.to_string(), |line, i| line + " " + &each(i))))
     };
     let mut steps = vec![
-        numbered(&format!("SADD p{n}"), &|i| format!("e{i}")),
+        numbered(&format!("SADD t{n}"), &|i| format!("e{i}")),
         numbered(&format!("HSET h{n}"), &|i| format!("f{i} value{i}")),
         numbered(&format!("ZADD z{n}"), &|i| format!("{} m{i}", i * 7 % 50)),
         numbered(&format!("RPUSH l{n}"), &|i| format!("element{i}")),
@@ -98,6 +98,51 @@ fn fill(rng: &mut Rng) -> Vec<Step> {
     steps.extend((0..few / 10).map(add));
     steps.retain(|_| rng.chance(50));
     steps
+}
+
+/// A change somewhere in a large value, or in all of it.
+fn in_large(rng: &mut Rng) -> Step {
+    let (n, i, j) = (rng.below(2), rng.below(300), rng.below(3000));
+    let pick = rng.pick(&[
+        "SREM t# e@",
+        "SADD t# e@ e^",
+        "SPOP t# @",
+        "HDEL h# f@",
+        "HSET h# f@ new f^ other",
+        "ZREM z# m@",
+        "ZADD z# @ m^",
+        "ZREMRANGEBYRANK z# @ ^",
+        "ZREMRANGEBYRANK z# 0 -1",
+        "ZPOPMAX z# 5",
+        "LSET l# @ x",
+        "LREM l# 0 element@",
+        "LREM l# -1 element^",
+        "LINSERT l# BEFORE element@ in",
+        "LTRIM l# 3 -4",
+        "LPOP l# @",
+        "RPOP l# ^",
+        "LPUSH l# a b",
+        "RPUSH l# c",
+        "LTRIM l# @ ^",
+        "XDEL x# @-1",
+        "XADD x# * f v",
+        "XTRIM x# MAXLEN @",
+        "XTRIM x# MINID @",
+        "XGROUP CREATE x# g0 0",
+        "XREADGROUP GROUP g0 c0 COUNT 3 STREAMS x# >",
+        "XACK x# g0 @-1",
+        "HPEXPIRE h# @ FIELDS 1 f@",
+        "HPERSIST h# FIELDS 1 f@",
+        "APPEND s# more",
+        "SETRANGE s# @ y",
+        "DEL t#",
+        "DEL x#",
+        "SINTERSTORE t# t0 t1",
+        "ZUNIONSTORE z# 2 z0 z1",
+        "COPY z# z2 REPLACE",
+    ]);
+    let text = pick.replace('#', &n.to_string()).replace('@', &i.to_string()).replace('^', &j.to_string());
+    Step::Run(line(&text))
 }
 
 fn plan(seed: u64, rows: &[Row]) -> Plan {
@@ -115,7 +160,14 @@ fn plan(seed: u64, rows: &[Row]) -> Plan {
                 Step::Advance(Duration::from_millis(by))
             }
             10..=12 => Step::Tick,
-            13..=15 => Step::Fail((0..1 + rng.below(5)).map(|_| command(rng)).collect()),
+            13..=15 => Step::Fail(
+                (0..1 + rng.below(5))
+                    .map(|_| match in_large(rng) {
+                        Step::Run(words) if rng.chance(50) => words,
+                        _ => command(rng),
+                    })
+                    .collect(),
+            ),
             16..=17 => Step::Run(line("MULTI")),
             18..=20 => Step::Run(line("EXEC")),
             21 => Step::Run(line("DISCARD")),
@@ -123,15 +175,16 @@ fn plan(seed: u64, rows: &[Row]) -> Plan {
             23 => Step::Run(line(&format!("SWAPDB {} {}", rng.below(3), rng.below(3)))),
             24 => Step::Run(line(&format!(
                 "MOVE {}{} {}",
-                rng.pick(&["h", "l", "p", "z", "x", "s"]),
+                rng.pick(&["h", "l", "t", "z", "x", "s"]),
                 rng.below(2),
                 rng.below(3)
             ))),
+            27..=40 => in_large(rng),
             25..=26 => Step::Run(line(&format!(
                 "RENAME {a}{} {a}{}",
                 rng.below(3),
                 rng.below(3),
-                a = rng.pick(&["h", "l", "p", "z", "x", "s"])
+                a = rng.pick(&["h", "l", "t", "z", "x", "s"])
             ))),
             _ => {
                 let words = command(rng);

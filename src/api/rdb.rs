@@ -3,6 +3,7 @@
 use super::{Scope, Shared, Store};
 use crate::keyspace::{Access, Lock};
 use crate::ops::rdb as ops;
+use crate::ops::snapshot::ToRdb;
 use crate::rdb::{FieldTtls, Writer};
 use crate::sync::{self, BodyMark};
 use crate::{Bytes, Error, Result};
@@ -95,6 +96,32 @@ impl Store<Shared> {
             ops::save(work, &mut writer)?;
             writer.finish()
         })
+    }
+
+    /// The same as [`save_rdb`](Self::save_rdb) while readers and writers go on: what is written is the store as it was at
+    /// one moment, when the call began. A write that changes something that is not written yet saves what was there
+    /// first, by entries and by chunks of large values; that takes at most what the store held at that moment, and goes
+    /// with the call. O(n) in all that is stored.
+    ///
+    /// Errors: those of [`save_rdb`](Self::save_rdb), and one if another such call is under way.
+    ///
+    /// ```
+    /// let store = larder::Store::new();
+    /// store.set("k", "v")?;
+    /// let file = store.save_rdb_live(Vec::new())?;
+    /// assert_eq!(larder::Store::new().load_rdb(&file[..])?.keys, 1);
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    #[doc(alias = "BGSAVE")]
+    pub fn save_rdb_live<W: Write>(&self, writer: W) -> Result<W> {
+        use super::store::sealed::Runs;
+        let mut writer = Writer::new(writer, FieldTtls::Drop);
+        self.scope.run(Lock::Walk, Access::Read, |work| ops::header_of(work.keyspace(), &mut writer))?;
+        let snapshot = self.scope.keyspace.cut(|| Ok(()))?;
+        let mut sink = ToRdb::new(&mut writer);
+        snapshot.run(&mut sink)?;
+        sink.refuse_deadlines()?;
+        writer.finish()
     }
 
     /// Loads a Redis snapshot: versions 1 to 12, and Valkey's. Keys of the same names are replaced, others stay. It is

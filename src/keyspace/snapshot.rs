@@ -43,26 +43,35 @@ pub const BYTES: usize = 256 * 1024;
 /// How long a value may be on its way to be dropped: then it is the walk that is wrong.
 const LOST: Duration = Duration::from_secs(60);
 
+/// A key with what stands beside its value.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    pub key: &'a [u8],
+    /// In milliseconds since 1970.
+    pub deadline: Option<u64>,
+    /// The stamp of its last use, in seconds.
+    pub access: u32,
+}
+
 /// Where a snapshot goes: everything of one database, then of the next; one key's content is contiguous.
 ///
 /// An error ends the snapshot.
 pub trait Sink {
     /// Begins a database with so many keys, of which so many have a deadline.
     fn database(&mut self, db: usize, keys: usize, deadlines: usize) -> Result<()>;
-    /// Begins a key. The deadline is in milliseconds since 1970; `access` is the stamp of its last use, in seconds.
-    fn key(&mut self, key: &[u8], deadline: Option<u64>, access: u32) -> Result<()>;
-    /// The key's string.
-    fn string(&mut self, string: StrRef<'_>) -> Result<()>;
-    /// Begins a list, set, hash or sorted set of so many items, which follow: elements in order, the others in any order.
-    fn begin(&mut self, kind: Kind, count: usize) -> Result<()>;
+    /// A key that holds a string.
+    fn string(&mut self, key: &Named<'_>, string: StrRef<'_>) -> Result<()>;
+    /// A key that holds a list, set, hash or sorted set of so many items, which follow: elements in order, the others in
+    /// any order.
+    fn begin(&mut self, key: &Named<'_>, kind: Kind, count: usize) -> Result<()>;
     /// An element of the list or a member of the set.
     fn item(&mut self, item: &[u8]) -> Result<()>;
     /// A field of the hash with its value and deadline.
     fn pair(&mut self, field: &[u8], value: &[u8], deadline: Option<u64>) -> Result<()>;
     /// A member of the sorted set.
     fn scored(&mut self, member: &[u8], score: f64) -> Result<()>;
-    /// Begins a stream; so many blocks follow, then its groups.
-    fn stream(&mut self, head: &Head, blocks: usize) -> Result<()>;
+    /// A key that holds a stream of so many blocks, which follow; then its groups.
+    fn stream(&mut self, key: &Named<'_>, head: &Head, blocks: usize) -> Result<()>;
     /// A block of the stream; entries that are deleted may still be in it.
     fn block(&mut self, master: StreamId, block: &Block) -> Result<()>;
     /// The groups of the stream.
@@ -278,7 +287,9 @@ impl Snapshot {
             self.begun = true;
         }
         let (want, mut out) = (self.sizes.entries, Vec::with_capacity(self.sizes.entries));
-        let (last, done_with) = self.keyspace.cells[self.shard].lock.write().slice(self.db, want, &mut out);
+        let mut shard = self.keyspace.cells[self.shard].lock.write();
+        let (last, done_with) = shard.slice(self.db, want, &mut out);
+        sync::release_fairly(shard);
         self.shard += usize::from(last);
         drop(done_with);
         self.queue.extend(out);
@@ -291,7 +302,9 @@ impl Snapshot {
         let key = Key { bytes: &home.key, hash: home.hash };
         let had = {
             let shard = self.keyspace.cells[self.keyspace.shard_of(home.hash)].lock.read();
-            shard.pieces(&parts, &key, self.sizes.bytes)
+            let had = shard.pieces(&parts, &key, self.sizes.bytes);
+            sync::share_fairly(shard);
+            had
         };
         let Had::Pieces(pieces, last) = had else { return self.wait_for(parts) };
         self.lost_since = None;
@@ -331,52 +344,51 @@ impl Drop for Snapshot {
     }
 }
 
-fn tell_key(entry: &Entry, sink: &mut impl Sink) -> Result<()> {
-    sink.key(entry.key(), entry.deadline(), entry.access())
+fn named(entry: &Entry) -> Named<'_> {
+    Named { key: entry.key(), deadline: entry.deadline(), access: entry.access() }
 }
 
 /// Tells a whole entry.
 fn tell(entry: &Entry, sink: &mut impl Sink) -> Result<()> {
-    tell_key(entry, sink)?;
-    let view = entry.view();
+    let (key, view) = (named(entry), entry.view());
     match view.kind() {
-        Kind::String => sink.string(view.string()?),
+        Kind::String => sink.string(&key, view.string()?),
         Kind::List => {
             let list = view.collection::<List>()?;
-            sink.begin(Kind::List, list.len())?;
+            sink.begin(&key, Kind::List, list.len())?;
             list.iter().try_for_each(|element| sink.item(element))
         }
         Kind::Set => {
             let set = view.collection::<Set>()?;
-            sink.begin(Kind::Set, set.len())?;
+            sink.begin(&key, Kind::Set, set.len())?;
             set.iter().try_for_each(|member| member.with(|bytes| sink.item(bytes)))
         }
         Kind::Hash => {
             let hash = view.collection::<Hash>()?;
-            sink.begin(Kind::Hash, hash.len())?;
+            sink.begin(&key, Kind::Hash, hash.len())?;
             hash.pairs().into_iter().try_for_each(|(f, v)| sink.pair(f, v, hash.deadline(f)))
         }
         Kind::ZSet => {
             let set = view.collection::<ZSet>()?;
-            sink.begin(Kind::ZSet, set.len())?;
+            sink.begin(&key, Kind::ZSet, set.len())?;
             set.iter().try_for_each(|(member, score)| sink.scored(member, score))
         }
-        Kind::Stream => tell_stream(view.collection::<Stream>()?, sink),
+        Kind::Stream => tell_stream(&key, view.collection::<Stream>()?, sink),
     }
 }
 
-fn tell_stream(stream: &Stream, sink: &mut impl Sink) -> Result<()> {
-    sink.stream(&stream.head(), stream.blocks())?;
+fn tell_stream(key: &Named<'_>, stream: &Stream, sink: &mut impl Sink) -> Result<()> {
+    sink.stream(key, &stream.head(), stream.blocks())?;
     stream.each_block().try_for_each(|(master, block)| sink.block(master, block))?;
     sink.groups(stream.all_groups())
 }
 
 /// Begins an entry whose value is told by parts.
 fn begin(entry: &Entry, parts: &Parts, sink: &mut impl Sink) -> Result<()> {
-    tell_key(entry, sink)?;
+    let key = named(entry);
     match parts {
-        Parts::Stream(claim) => sink.stream(&claim.0.about.0, claim.0.about.1),
-        _ => sink.begin(parts.kind(), parts.len()),
+        Parts::Stream(claim) => sink.stream(&key, &claim.0.about.0, claim.0.about.1),
+        _ => sink.begin(&key, parts.kind(), parts.len()),
     }
 }
 

@@ -122,7 +122,7 @@ impl Manifest {
         let (Some(name), Some(seq), Some(kind)) = (value("file"), value("seq"), value("type")) else {
             return Err("a line does not say file, seq and type".into());
         };
-        if words.len() % 2 != 0 || name.is_empty() || name.contains('/') {
+        if !words.len().is_multiple_of(2) || name.is_empty() || name.contains('/') {
             return Err("a line is not made of pairs, or its name is none".into());
         }
         let seq = seq.parse().ok().filter(|seq| *seq > 0).ok_or("a number is none")?;

@@ -1,16 +1,14 @@
 //! Keeping a store: new bases for its log, snapshots in files, and what is due from time to time. All of it works beside
 //! readers and writers; the store's shards are held together only for the moment of the cut.
 
-use crate::ds::stream_block::{Block, StreamId};
 use crate::effect::{Effect, Unit};
-use crate::keyspace::snapshot::{Sink, Snapshot};
+use crate::keyspace::snapshot::Snapshot;
 use crate::keyspace::{Durable, Keyspace};
 use crate::log::fs::{Disk, put_file};
 use crate::log::{Health, Log, Mutant, frame};
 use crate::num::Digits;
-use crate::rdb::{FieldTtls, Head, Writer};
-use crate::value::stream::{self, Groups};
-use crate::value::{Kind, StrRef};
+use crate::ops::snapshot::{FieldDeadline, ToRdb};
+use crate::rdb::{FieldTtls, Writer};
 use crate::{Bytes, Error, Result};
 use std::io::Write;
 use std::sync::Arc;
@@ -95,101 +93,22 @@ pub fn save_to(keyspace: &Keyspace, disk: &dyn Disk, name: &str) -> Result<()> {
 
 /// Writes a snapshot; answers the units that set deadlines of fields, which the format has no place for.
 fn write(keyspace: &Keyspace, snapshot: Snapshot, out: &mut dyn Write, ttls: FieldTtls) -> Result<Vec<Unit>> {
-    let mut writer = Writer::new(out, ttls);
+    let mut writer = Writer::new(out, FieldTtls::Drop);
     super::rdb::header_of(keyspace, &mut writer)?;
-    let mut told =
-        Told { writer, db: 0, key: Vec::new(), deadline: None, stream: None, ttls, timed: Vec::new() };
+    let mut told = ToRdb::new(&mut writer);
     snapshot.run(&mut told)?;
-    told.writer.finish()?;
-    Ok(told.timed)
+    if ttls == FieldTtls::Refuse {
+        told.refuse_deadlines()?;
+    }
+    let timed = told.deadlines.iter().map(setting).collect();
+    writer.finish().map(|_| timed)
 }
 
-/// A snapshot on its way into a file.
-struct Told<'o> {
-    writer: Writer<&'o mut dyn Write>,
-    db: usize,
-    key: Vec<u8>,
-    deadline: Option<u64>,
-    /// What a stream remembers, until its blocks are written.
-    stream: Option<stream::Head>,
-    ttls: FieldTtls,
-    timed: Vec<Unit>,
-}
-
-impl Told<'_> {
-    fn with_head(
-        &mut self,
-        body: impl FnOnce(&mut Writer<&mut dyn Write>, &Head<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let Told { writer, key, deadline, .. } = self;
-        // The lifetime is the borrow's: the writer is only lent.
-        body(writer, &Head { key, deadline: *deadline, ..Head::default() })
-    }
-}
-
-impl Sink for Told<'_> {
-    fn database(&mut self, db: usize, keys: usize, deadlines: usize) -> Result<()> {
-        self.db = db;
-        self.writer.select(db as u64, keys as u64, deadlines as u64)
-    }
-
-    fn key(&mut self, key: &[u8], deadline: Option<u64>, _access: u32) -> Result<()> {
-        self.key.clear();
-        self.key.extend_from_slice(key);
-        self.deadline = deadline;
-        Ok(())
-    }
-
-    fn string(&mut self, string: StrRef<'_>) -> Result<()> {
-        self.with_head(|writer, head| match string {
-            StrRef::Int(n) => writer.integer(head, n),
-            string => string.with(|bytes| writer.string(head, bytes)),
-        })
-    }
-
-    fn begin(&mut self, kind: Kind, count: usize) -> Result<()> {
-        let n = count as u64;
-        self.with_head(|writer, head| match kind {
-            Kind::List => writer.begin_list(head, n),
-            Kind::Set => writer.begin_set(head, n),
-            Kind::Hash => writer.begin_hash(head, n),
-            _ => writer.begin_zset(head, n),
-        })
-    }
-
-    fn item(&mut self, item: &[u8]) -> Result<()> {
-        self.writer.item(item)
-    }
-
-    fn pair(&mut self, field: &[u8], value: &[u8], deadline: Option<u64>) -> Result<()> {
-        if let Some(at) = deadline {
-            if self.ttls == FieldTtls::Refuse {
-                return Err(crate::rdb::refused(&self.key));
-            }
-            let words: [&[u8]; 6] = [b"HPEXPIREAT", &self.key, &Digits::unsigned(at), b"FIELDS", b"1", field];
-            let args = words.iter().map(|word| Bytes::from(*word)).collect();
-            self.timed.push(vec![Effect { db: self.db, args }]);
-        }
-        self.writer.pair(field, value)
-    }
-
-    fn scored(&mut self, member: &[u8], score: f64) -> Result<()> {
-        self.writer.scored(member, score)
-    }
-
-    fn stream(&mut self, head: &stream::Head, blocks: usize) -> Result<()> {
-        self.stream = Some(*head);
-        self.with_head(|writer, head| writer.begin_stream(head, blocks as u64))
-    }
-
-    fn block(&mut self, master: StreamId, block: &Block) -> Result<()> {
-        self.writer.block(master, block)
-    }
-
-    fn groups(&mut self, groups: &Groups) -> Result<()> {
-        let head = self.stream.take().ok_or(Error::text("ERR groups without a stream"))?;
-        self.writer.end_stream(&head, groups)
-    }
+/// The unit that sets a field's deadline.
+fn setting(timed: &FieldDeadline) -> Unit {
+    let at = Digits::unsigned(timed.at);
+    let words: [&[u8]; 6] = [b"HPEXPIREAT", &timed.key, &at, b"FIELDS", b"1", &timed.field];
+    vec![Effect { db: timed.db, args: words.iter().map(|word| Bytes::from(*word)).collect() }]
 }
 
 // ---- in the background

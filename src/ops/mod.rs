@@ -14,6 +14,7 @@ pub mod list;
 pub mod rdb;
 pub mod server;
 pub mod set;
+pub mod snapshot;
 pub mod sort;
 pub mod stream;
 pub mod stream_group;

@@ -27,7 +27,7 @@ mod values;
 mod writer;
 
 pub use reader::{Datum, Item, Keyed, Reader};
-pub use writer::{FieldTtls, Head, Writer, refused};
+pub use writer::{FieldTtls, Head, Writer};
 
 /// The newest version of Redis's files that can be read.
 pub const NEWEST: u16 = 12;

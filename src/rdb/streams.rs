@@ -203,7 +203,7 @@ impl<W: Write> Writer<W> {
         self.put_bytes(pack.finish().ok_or_else(too_long)?)
     }
 
-    /// What stands behind a stream's blocks.
+    /// What follows the blocks of a stream.
     pub(super) fn stream_end(&mut self, head: &Head, groups: &Groups, kind: u8) -> Result<()> {
         self.put_length(head.len);
         self.put_id(head.last);
@@ -211,7 +211,10 @@ impl<W: Write> Writer<W> {
         self.put_id(head.deleted);
         self.put_length(head.added);
         self.put_length(groups.len() as u64);
-        groups.iter().try_for_each(|(name, group)| self.group_body(name, group, kind))
+        for (name, group) in groups.iter() {
+            self.group_body(name, group, kind)?;
+        }
+        Ok(())
     }
 
     fn put_id(&mut self, id: StreamId) {

@@ -196,24 +196,27 @@ impl<W: Write> Writer<W> {
 
     /// A stream, whole.
     pub fn stream(&mut self, head: &Head<'_>, stream: &Stream) -> Result<()> {
-        // Only the newer type has the times at which consumers last got something.
-        let kind =
-            if self.field_ttls == FieldTtls::Carry && !self.bare { kind::STREAM_3 } else { kind::STREAM_2 };
+        let kind = self.stream_kind();
         self.begin(kind, head, None)?;
         self.stream_body(stream, kind)?;
         self.spill()
     }
 
-    /// Begins a stream of `n` blocks; [`block`](Self::block) adds each, and [`end_stream`](Self::end_stream) the rest.
-    pub fn begin_stream(&mut self, head: &Head<'_>, n: u64) -> Result<()> {
-        self.begin(kind::STREAM_2, head, None)?;
-        self.put_length(n);
+    /// Only the newer type has the times at which consumers last got something.
+    fn stream_kind(&self) -> u8 {
+        if self.field_ttls == FieldTtls::Carry && !self.bare { kind::STREAM_3 } else { kind::STREAM_2 }
+    }
+
+    /// Begins a stream of so many blocks, which follow (see [`block`](Self::block)); then it is to be ended.
+    pub fn begin_stream(&mut self, head: &Head<'_>, blocks: u64) -> Result<()> {
+        self.begin(self.stream_kind(), head, None)?;
+        self.put_length(blocks);
         Ok(())
     }
 
-    /// What stands behind a stream's blocks.
+    /// Ends a stream that was begun.
     pub fn end_stream(&mut self, head: &stream::Head, groups: &stream::Groups) -> Result<()> {
-        self.stream_end(head, groups, kind::STREAM_2)?;
+        self.stream_end(head, groups, self.stream_kind())?;
         self.spill()
     }
 
@@ -443,8 +446,7 @@ fn misuse(what: String) -> Error {
     Error::Io(ErrorKind::InvalidInput, what.into())
 }
 
-/// The error where fields have deadlines that can't be kept.
-pub fn refused(key: &[u8]) -> Error {
+fn refused(key: &[u8]) -> Error {
     let key = String::from_utf8_lossy(key);
     Error::Unsupported(format!(
         "fields of the hash '{key}' have deadlines, which snapshots of version {WRITTEN} can't hold"

@@ -3,7 +3,7 @@
 use larder::ds::stream_block::Block;
 use larder::keyspace::Keyspace;
 use larder::keyspace::entry::Entry;
-use larder::keyspace::snapshot::Sink;
+use larder::keyspace::snapshot::{Named, Sink};
 use larder::value::stream::{Groups, Head};
 use larder::value::{Hash, List, Set, StrRef, Stream, ZSet};
 use larder::{Kind, Result, StreamId};
@@ -22,7 +22,6 @@ pub struct Told {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    None,
     String(Vec<u8>),
     List(Vec<Vec<u8>>),
     Set(Vec<Vec<u8>>),
@@ -156,6 +155,12 @@ impl Ledger {
         }
     }
 
+    fn open(&mut self, key: &Named<'_>, content: Content, count: usize) -> Result<()> {
+        self.close();
+        self.open = Some((key.key.to_vec(), Told { deadline: key.deadline, content }, count));
+        Ok(())
+    }
+
     fn content(&mut self) -> &mut Content {
         &mut self.open.as_mut().expect("no key was begun").1.content
     }
@@ -169,29 +174,19 @@ impl Sink for Ledger {
         Ok(())
     }
 
-    fn key(&mut self, key: &[u8], deadline: Option<u64>, _: u32) -> Result<()> {
-        self.close();
-        self.open = Some((key.to_vec(), Told { deadline, content: Content::None }, 0));
-        Ok(())
+    fn string(&mut self, key: &Named<'_>, string: StrRef<'_>) -> Result<()> {
+        self.open(key, Content::String(string.with(<[u8]>::to_vec)), 0)
     }
 
-    fn string(&mut self, string: StrRef<'_>) -> Result<()> {
-        assert_eq!(self.content(), &Content::None);
-        *self.content() = Content::String(string.with(<[u8]>::to_vec));
-        Ok(())
-    }
-
-    fn begin(&mut self, kind: Kind, count: usize) -> Result<()> {
-        assert_eq!(self.content(), &Content::None);
-        *self.content() = match kind {
+    fn begin(&mut self, key: &Named<'_>, kind: Kind, count: usize) -> Result<()> {
+        let content = match kind {
             Kind::List => Content::List(Vec::new()),
             Kind::Set => Content::Set(Vec::new()),
             Kind::Hash => Content::Hash(Vec::new()),
             Kind::ZSet => Content::ZSet(Vec::new()),
             other => panic!("{other:?} is not begun so"),
         };
-        self.open.as_mut().unwrap().2 = count;
-        Ok(())
+        self.open(key, content, count)
     }
 
     fn item(&mut self, item: &[u8]) -> Result<()> {
@@ -214,11 +209,8 @@ impl Sink for Ledger {
         Ok(())
     }
 
-    fn stream(&mut self, head: &Head, blocks: usize) -> Result<()> {
-        assert_eq!(self.content(), &Content::None);
-        *self.content() = Content::Stream(*head, Vec::new(), "none told".into());
-        self.open.as_mut().unwrap().2 = blocks;
-        Ok(())
+    fn stream(&mut self, key: &Named<'_>, head: &Head, blocks: usize) -> Result<()> {
+        self.open(key, Content::Stream(*head, Vec::new(), "none told".into()), blocks)
     }
 
     fn block(&mut self, master: StreamId, block: &Block) -> Result<()> {

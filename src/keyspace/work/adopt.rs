@@ -18,7 +18,8 @@ impl Work<'_> {
                     if let Some(index) = &index {
                         loaded.table.iter().for_each(|entry| drop(index.get_or_insert(entry.key().into())));
                     }
-                    *space = Space { index, ..loaded };
+                    let old = std::mem::replace(space, Space { index, ..loaded });
+                    self.discard_space(shard, Box::new(old))?;
                 } else {
                     self.on_db(db, |work| work.replace_all(loaded))?;
                 }
