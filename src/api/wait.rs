@@ -74,13 +74,13 @@ enum Stage<W: Wish> {
     Done,
 }
 
-struct Asking<W: Wish, T> {
+struct Asking<W: Wish, F> {
     stage: Stage<W>,
-    answer: fn(W::Gift) -> T,
+    answer: F,
 }
 
-impl<W: Wish + Unpin, T> Future for Asking<W, T> {
-    type Output = Result<Option<T>>;
+impl<W: Wish + Unpin, T, F: Fn(Option<W::Gift>) -> T + Unpin> Future for Asking<W, F> {
+    type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Stage::Fresh(..) = &self.stage
@@ -88,14 +88,14 @@ impl<W: Wish + Unpin, T> Future for Asking<W, T> {
         {
             keyspace.database(db as i64)?;
             match request.begin(&keyspace, db, None, Waiter::Task)? {
-                Begun::Now(gift) => return Poll::Ready(Ok(gift.map(self.answer))),
+                Begun::Now(gift) => return Poll::Ready(Ok((self.answer)(gift))),
                 Begun::Later(pending) => self.stage = Stage::Open(pending),
             }
         }
         let Stage::Open(pending) = &mut self.stage else { return Poll::Pending };
         let gift = ready!(pending.poll(context));
         self.stage = Stage::Done;
-        Poll::Ready(gift.map(|gift| gift.map(self.answer)))
+        Poll::Ready(gift.map(|gift| (self.answer)(gift)))
     }
 }
 
@@ -109,8 +109,8 @@ impl Store<Shared> {
     pub(super) fn wait_async<W: Wish + Unpin, T: 'static>(
         &self,
         request: Request<W>,
-        answer: fn(W::Gift) -> T,
-    ) -> Waiting<Option<T>> {
+        answer: impl Fn(Option<W::Gift>) -> T + Send + Unpin + 'static,
+    ) -> Waiting<T> {
         let stage = Stage::Fresh(Arc::clone(&self.scope.keyspace), self.scope.db, request);
         Waiting(Box::pin(Asking { stage, answer }))
     }
@@ -377,7 +377,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes)>> {
-        self.wait_async(elements(keys, Side::Left, 1, block), single)
+        self.wait_async(elements(keys, Side::Left, 1, block), |gift| gift.map(single))
     }
 
     /// [`brpop`](Self::brpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -389,7 +389,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes)>> {
-        self.wait_async(elements(keys, Side::Right, 1, block), single)
+        self.wait_async(elements(keys, Side::Right, 1, block), |gift| gift.map(single))
     }
 
     /// [`blmpop`](Self::blmpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -431,7 +431,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes, f64)>> {
-        self.wait_async(members(keys, ZEnd::Min, 1, block), single_scored)
+        self.wait_async(members(keys, ZEnd::Min, 1, block), |gift| gift.map(single_scored))
     }
 
     /// [`bzpopmax`](Self::bzpopmax) for a task; see [`blpop_async`](Self::blpop_async).
@@ -443,7 +443,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes, f64)>> {
-        self.wait_async(members(keys, ZEnd::Max, 1, block), single_scored)
+        self.wait_async(members(keys, ZEnd::Max, 1, block), |gift| gift.map(single_scored))
     }
 
     /// [`bzmpop`](Self::bzmpop) for a task; see [`blpop_async`](Self::blpop_async).

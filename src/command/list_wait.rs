@@ -9,6 +9,7 @@ use crate::limits::Profile;
 use crate::ops::wait::{Elements, Move};
 use crate::value::list::Side;
 use crate::{Bytes, Error, Result};
+use std::time::Duration;
 
 const WAITS: Flags = WRITE.or(NOSCRIPT).or(BLOCKING);
 const POPPED: &[KeySpec] = &[KeySpec::at(1, &["RW", "access", "delete"]).range(-2, 1)];
@@ -97,7 +98,7 @@ fn brpoplpush(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     shift(args, Side::Right, Side::Left, args.timeout(profile, 3)?)
 }
 
-fn shift(args: &Args<'_>, from: Side, to: Side, timeout: std::time::Duration) -> Result<Box<dyn Ask>> {
+fn shift(args: &Args<'_>, from: Side, to: Side, timeout: Option<Duration>) -> Result<Box<dyn Ask>> {
     let [source, target, ..] = args.rest(1) else { return Err(Error::Syntax) };
     let wish = Move { from, to, target: Bytes::from(*target) };
     let question = ask(wish, &[source], timeout, Reply::Bulk);

@@ -26,17 +26,29 @@ pub trait Wish: Send + Sync + 'static {
     /// The type of the keys it takes from: no other wakes it.
     fn kind(&self) -> Kind;
 
-    /// Whether it is also to be tried when a key goes (a consumer group dies with its stream).
-    fn minds_absence(&self) -> bool {
+    /// Whether it is also to be tried when a key goes or holds another type (a consumer group dies with its stream).
+    fn minds_loss(&self) -> bool {
         false
+    }
+
+    /// Whether it takes nothing away: then its first look shares its keys with readers if it is not to wait.
+    fn only_looks(&self) -> bool {
+        false
+    }
+
+    /// Notes what it has to know of its keys as they are when the wait begins.
+    fn settle(&mut self, _work: &Work<'_>, _keys: &[Key<'_>]) -> Result<()> {
+        Ok(())
     }
 
     /// Takes what is there: from the key at `ready`, which was just written, or from the first of all that has any.
     fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>)
     -> Result<Option<Self::Gift>>;
 
-    /// Puts a gift that nobody received back where it came from.
-    fn give_back(&self, work: &mut Work<'_>, gift: Self::Gift) -> Result<()>;
+    /// Puts a gift that nobody received back where it came from; what never left stays.
+    fn give_back(&self, _work: &mut Work<'_>, _gift: Self::Gift) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A wish with all that is known of it before it is tried.
@@ -77,7 +89,7 @@ pub struct About {
     /// Every shard its command needs, in order.
     pub shards: Box<[u16]>,
     pub kind: Kind,
-    pub minds_absence: bool,
+    pub minds_loss: bool,
     /// When it times out by the store's clock, in milliseconds since 1970, if somebody else keeps its time.
     timer: Option<u64>,
     clock: Clock,
@@ -253,9 +265,9 @@ impl Waiters {
 }
 
 impl About {
-    /// Whether a key that holds this type may end the wait.
+    /// Whether a key that holds this type, or is not there, may end the wait.
     pub fn wants(&self, kind: Option<Kind>) -> bool {
-        kind.map_or(self.minds_absence, |kind| kind == self.kind)
+        kind == Some(self.kind) || self.minds_loss
     }
 
     fn keys<'k>(&'k self, keyspace: &Keyspace) -> Vec<Key<'k>> {
@@ -404,7 +416,9 @@ impl<W: Wish> Request<W> {
         let names: Vec<Bytes> = self.keys.iter().chain(&self.targets).cloned().collect();
         let keys: Vec<Key<'_>> = names.iter().map(|key| keyspace.key(key)).collect();
         let lock = if let [key] = keys[..] { Lock::One(key) } else { Lock::Many(&keys) };
-        let mut work = Work::begin(keyspace, db, lock, Access::Write);
+        let looks = self.timeout == Some(Duration::ZERO) && self.wish.only_looks();
+        let access = if looks { Access::Read } else { Access::Write };
+        let mut work = Work::begin(keyspace, db, lock, access);
         let begun = match self.once(&mut work) {
             Ok(gift) if gift.is_some() || self.timeout == Some(Duration::ZERO) => Ok(Begun::Now(gift)),
             Ok(_) => self.wait(keyspace, &mut work, &keys, session, waiter).map(Begun::Later),
@@ -419,7 +433,7 @@ impl<W: Wish> Request<W> {
 
     /// Leaves a ticket. `keys` are all it touches.
     fn wait(
-        self,
+        mut self,
         keyspace: &Arc<Keyspace>,
         work: &mut Work<'_>,
         keys: &[Key<'_>],
@@ -435,6 +449,7 @@ impl<W: Wish> Request<W> {
                 queued.push(key.clone());
             }
         }
+        self.wish.settle(work, &keys[..self.keys.len()])?;
         let timed = self.timeout.filter(|_| waiter == Waiter::Task || keyspace.clock.is_manual());
         let about = About {
             // Taken under the guards of its keys, so that every queue is in order.
@@ -444,7 +459,7 @@ impl<W: Wish> Request<W> {
             targets: self.targets.into(),
             shards: shards.into(),
             kind: self.wish.kind(),
-            minds_absence: self.wish.minds_absence(),
+            minds_loss: self.wish.minds_loss(),
             timer: timed.map(|after| keyspace.clock.now_ms().saturating_add(millis(after))),
             clock: keyspace.clock.clone(),
         };

@@ -64,10 +64,6 @@ impl Wish for Move {
         let target = work.key(&self.target);
         list::shift(work, &keys[0], &target, self.from, self.to)
     }
-
-    fn give_back(&self, _: &mut Work<'_>, _: Bytes) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// BZPOPMIN, BZPOPMAX, BZMPOP: members off one end of a sorted set. The gift is the key and the members.

@@ -68,15 +68,21 @@ impl<'s> Work<'s> {
         }
     }
 
+    /// Has those who wait at a key look again though it was not written (its stream lost a group).
+    pub fn stir(&mut self, key: &Key) {
+        let db = self.db;
+        match &mut self.undo {
+            Some(undo) => undo.ready.push((db, key.hash, key.bytes.into())),
+            None => self.note_ready(key),
+        }
+    }
+
     /// Notes every key of a shard's database that somebody waits at, after the database was emptied or exchanged.
     pub(super) fn note_all_ready(&mut self, shard: usize, db: usize) {
         let keys = self.shard(shard).map(|shard| shard.waiters.keys(db)).unwrap_or_default();
         for bytes in keys {
             let key = self.key(&bytes);
-            match &mut self.undo {
-                Some(undo) => undo.ready.push((db, key.hash, key.bytes.into())),
-                None => self.on_db(db, |w| w.note_ready(&key)),
-            }
+            self.on_db(db, |w| w.stir(&key));
         }
     }
 
