@@ -47,7 +47,9 @@ impl Block {
 /// A call that a task waits for: a future that needs no runtime.
 ///
 /// It starts with its first poll. Dropped before it is done, it leaves nothing behind in the store, and an element it
-/// was given but nobody has received goes back to the end it came from, or to the next who waits.
+/// was given but nobody has received goes back to the end it came from, or to the next who waits. If its key holds
+/// another type by then, the next who waits there gets it; if nobody does it is gone, as with the list it would have gone
+/// back to, and `INFO` counts it (`lost_wait_results`).
 /// With a timeout on the system's clock, the process's background thread wakes it; with `.background(false)`
 /// [`Store::tick`] does.
 #[must_use = "a future does nothing unless it is awaited"]

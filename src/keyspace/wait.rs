@@ -12,6 +12,7 @@ use crate::clock::{Clock, Due};
 use crate::sync::{self, Condvar, Mutex};
 use crate::value::Kind;
 use crate::{Bytes, Error, Result};
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -45,9 +46,15 @@ pub trait Wish: Send + Sync + 'static {
     fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>)
     -> Result<Option<Self::Gift>>;
 
-    /// Puts a gift that nobody received back where it came from; what never left stays.
-    fn give_back(&self, _work: &mut Work<'_>, _gift: Self::Gift) -> Result<()> {
-        Ok(())
+    /// Puts a gift that nobody received back where it came from; what never left stays. Answers it where that place is
+    /// taken: its key holds another type by now.
+    fn give_back(&self, _work: &mut Work<'_>, _gift: Self::Gift) -> Option<Self::Gift> {
+        None
+    }
+
+    /// Takes its part of a gift that was another's and can't go back, if it waits at one of these keys for such.
+    fn inherit(&self, _keys: &[Bytes], _gift: &mut Option<Self::Gift>) -> Option<Self::Gift> {
+        None
     }
 }
 
@@ -133,6 +140,8 @@ pub trait Waits: Send + Sync {
     fn about(&self) -> &About;
     /// Runs its command in the unit that wrote a key, given as its number among the command's. Answers whether the wait is over.
     fn serve(&self, work: &mut Work<'_>, ready: &Key<'_>) -> bool;
+    /// Takes its part of a gift (`Some` of its wish's) that was another's and can't go back. Answers whether the wait is over.
+    fn inherit(&self, gift: &mut dyn Any) -> bool;
     /// Ends an open wait in vain. Answers whether it was open.
     fn end(&self, how: End) -> bool;
     /// Wakes the owner. The caller holds no guard.
@@ -162,6 +171,13 @@ impl<W: Wish> Waits for Ticket<W> {
                 true
             }
         }
+    }
+
+    fn inherit(&self, gift: &mut dyn Any) -> bool {
+        let gift = gift.downcast_mut::<Option<W::Gift>>();
+        let Some(part) = gift.and_then(|gift| self.wish.inherit(&self.keys, gift)) else { return false };
+        self.finish(Ok(Some(part)));
+        true
     }
 
     fn end(&self, how: End) -> bool {
@@ -284,6 +300,8 @@ pub struct WaitBook {
     timeouts: Mutex<BTreeMap<(u64, u64), Arc<dyn Waits>>>,
     /// The tickets of sessions, by the session's number.
     sessions: Mutex<HashMap<u64, Arc<dyn Waits>>>,
+    /// How many results nobody received and no place was left for.
+    lost: AtomicU64,
 }
 
 /// Numbers of tickets, for all stores: the stores of one clock are served in one order.
@@ -293,6 +311,11 @@ impl Keyspace {
     /// How many sessions wait.
     pub fn blocked_sessions(&self) -> usize {
         self.waits.sessions.lock().len()
+    }
+
+    /// How many results of waits were lost: nobody received them, and their keys hold other types by now.
+    pub fn lost_results(&self) -> u64 {
+        self.waits.lost.load(Relaxed)
     }
 
     /// How many wait at a key of database 0, for tests.
@@ -585,8 +608,14 @@ fn abandon<W: Wish>(keyspace: &Keyspace, ticket: &Ticket<W>) {
             work.leave_queues(about);
             about.clock.wait_ends();
         }
-        // Where the key holds another type by now there is no place to go back to.
-        Outcome::Over(Ok(Some(gift))) => drop(ticket.wish.give_back(&mut work, gift)),
+        Outcome::Over(Ok(Some(gift))) => {
+            let mut homeless = ticket.wish.give_back(&mut work, gift);
+            if homeless.is_some() {
+                about.keys.iter().for_each(|key| work.pass_on(key, &mut homeless));
+            }
+            // As it would be, had it gone back before its key was overwritten.
+            keyspace.waits.lost.fetch_add(u64::from(homeless.is_some()), Relaxed);
+        }
         _ => {}
     }
     work.commit();

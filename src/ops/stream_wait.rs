@@ -28,7 +28,8 @@ pub type Found<T> = Vec<(Bytes, Vec<T>)>;
 const USUAL_COUNT: u64 = 1000;
 
 const STREAM_GONE: Error = Error::text("UNBLOCKED the stream key no longer exists");
-const GROUP_GONE: Error = Error::text("NOGROUP the consumer group this client was blocked on no longer exists");
+const GROUP_GONE: Error =
+    Error::text("NOGROUP the consumer group this client was blocked on no longer exists");
 
 /// Whether a reader that waits is run again as a whole.
 fn reads_anew(work: &Work<'_>) -> bool {
@@ -87,7 +88,12 @@ impl<T: Told> Entries<T> {
     }
 
     /// What the stream that was written has: in 7.0 nothing counts as something where what came has gone again.
-    fn read_written(&self, work: &Work<'_>, key: &Key<'_>, start: &Result<Start>) -> Result<Option<Found<T>>> {
+    fn read_written(
+        &self,
+        work: &Work<'_>,
+        key: &Key<'_>,
+        start: &Result<Start>,
+    ) -> Result<Option<Found<T>>> {
         let after = start.clone()?.after(None);
         if open(work, key)?.is_none_or(|stream| stream.head().last <= after) {
             return Ok(None);
@@ -183,8 +189,8 @@ impl<T: Told> GroupEntries<T> {
         if work.kind(key)? != Some(Kind::Stream) {
             return Err(STREAM_GONE);
         }
-        let ids = open(work, key)?
-            .and_then(|stream| Some((stream.group(&self.group)?.last(), stream.head().last)));
+        let ids =
+            open(work, key)?.and_then(|stream| Some((stream.group(&self.group)?.last(), stream.head().last)));
         let (read, last) = ids.ok_or(GROUP_GONE)?;
         if last <= read {
             return Ok(None);

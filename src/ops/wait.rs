@@ -14,6 +14,14 @@ fn offered<'a, 'k>(keys: &'a [Key<'k>], ready: Option<usize>) -> &'a [Key<'k>] {
     ready.map_or(keys, |at| &keys[at..=at])
 }
 
+/// The first `count` items of a gift that was taken from one of these keys; the rest is left.
+fn part<T>(keys: &[Bytes], gift: &mut Option<(Bytes, Vec<T>)>, count: usize) -> Option<(Bytes, Vec<T>)> {
+    let (key, mut items) = gift.take_if(|(key, _)| keys.contains(key))?;
+    let rest = items.split_off(count.min(items.len()));
+    *gift = Some((key.clone(), rest)).filter(|(_, rest)| !rest.is_empty());
+    Some((key, items))
+}
+
 /// BLPOP, BRPOP, BLMPOP: elements off one end of a list. The gift is the key and the elements.
 pub struct Elements {
     pub side: Side,
@@ -38,10 +46,15 @@ impl Wish for Elements {
         Ok(popped.map(|(at, elements)| (Bytes::from(keys[at].bytes), elements)))
     }
 
-    fn give_back(&self, work: &mut Work<'_>, (key, elements): Self::Gift) -> Result<()> {
-        let key = work.key(&key);
-        let elements: Vec<&[u8]> = elements.iter().rev().map(|element| &**element).collect();
-        list::push(work, &key, self.side, &elements, list::Create::Yes).map(drop)
+    fn give_back(&self, work: &mut Work<'_>, gift: Self::Gift) -> Option<Self::Gift> {
+        let key = work.key(&gift.0);
+        let elements: Vec<&[u8]> = gift.1.iter().rev().map(|element| &**element).collect();
+        let pushed = list::push(work, &key, self.side, &elements, list::Create::Yes);
+        pushed.is_err().then_some(gift)
+    }
+
+    fn inherit(&self, keys: &[Bytes], gift: &mut Option<Self::Gift>) -> Option<Self::Gift> {
+        part(keys, gift, self.count)
     }
 }
 
@@ -91,10 +104,15 @@ impl Wish for Members {
     }
 
     /// A member that was added meanwhile keeps its new score.
-    fn give_back(&self, work: &mut Work<'_>, (key, members): Self::Gift) -> Result<()> {
-        let key = work.key(&key);
-        let members: Vec<(f64, &[u8])> = members.iter().map(|(member, score)| (*score, &**member)).collect();
+    fn give_back(&self, work: &mut Work<'_>, gift: Self::Gift) -> Option<Self::Gift> {
+        let key = work.key(&gift.0);
+        let members: Vec<(f64, &[u8])> = gift.1.iter().map(|(member, score)| (*score, &**member)).collect();
         let rule = Rule { only: crate::value::zset::Only::New, ..Rule::default() };
-        zset::add(work, &key, &members, rule).map(drop)
+        let added = zset::add(work, &key, &members, rule);
+        added.is_err().then_some(gift)
+    }
+
+    fn inherit(&self, keys: &[Bytes], gift: &mut Option<Self::Gift>) -> Option<Self::Gift> {
+        part(keys, gift, self.count)
     }
 }

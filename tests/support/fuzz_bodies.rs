@@ -3,6 +3,10 @@
 
 #[path = "inside.rs"]
 pub mod inside;
+#[path = "fuzz_ordered.rs"]
+mod ordered;
+
+pub use ordered::{skiplist, stream_block};
 
 use larder::ds::glob::{self, Rest};
 use larder::ds::intset::{IntSet, IntSetRef};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keyspace::wait::{Waiters, Waits};
+use std::any::Any;
 
 impl<'s> Work<'s> {
     /// Begins again with every shard that the waiters at these keys need, and those whom their commands would serve in
@@ -115,6 +116,22 @@ impl<'s> Work<'s> {
                 return false;
             }
             if ticket.serve(self, key) {
+                self.leave_queues(ticket.about());
+                self.extras().served.push(ticket);
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Offers what was taken from a key and can't go back to those who wait there, first come first served.
+    pub fn pass_on(&mut self, key: &[u8], gift: &mut dyn Any) {
+        let (index, db, mut seq) = (self.shard_of(&self.key(key)), self.db, 0);
+        while let Some((next, ticket)) =
+            self.shard(index).ok().and_then(|shard| shard.waiters.after(db, key, seq))
+        {
+            seq = next;
+            if ticket.inherit(gift) {
                 self.leave_queues(ticket.about());
                 self.extras().served.push(ticket);
             }
