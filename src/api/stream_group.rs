@@ -2,6 +2,7 @@
 
 use super::stream::{StreamEntry, ends};
 use super::{Scope, Store};
+use crate::ds::stream_block::EntryRef;
 use crate::ops::stream_group::{self as ops, Claim, Claimer, Listing, StreamStart};
 use crate::value::stream::StreamId;
 use crate::{Bytes, Result};
@@ -369,14 +370,9 @@ impl<S: Scope> Store<S> {
         ids: impl IntoIterator<Item = StreamId>,
         options: XClaimOptions,
     ) -> Result<Vec<StreamEntry>> {
-        let ids: Vec<StreamId> = ids.into_iter().collect();
         let (group, consumer, min_idle) = (group.as_ref(), consumer.as_ref(), millis(min_idle));
         let claimer = Claimer { group, consumer, min_idle, just_id: false };
-        self.write(key, |work, key| {
-            let (mut claimed, how) = (Vec::new(), options.at(work.now()));
-            ops::claim(work, key, &claimer, &ids, how, |entry| claimed.push(StreamEntry::of(entry)))?;
-            Ok(claimed)
-        })
+        self.claim(key, claimer, ids, options, StreamEntry::of)
     }
 
     /// XCLAIM with JUSTID: answers ids alone, and does not count as a delivery. See [`xclaim`](Self::xclaim).
@@ -403,12 +399,23 @@ impl<S: Scope> Store<S> {
         ids: impl IntoIterator<Item = StreamId>,
         options: XClaimOptions,
     ) -> Result<Vec<StreamId>> {
-        let ids: Vec<StreamId> = ids.into_iter().collect();
         let (group, consumer, min_idle) = (group.as_ref(), consumer.as_ref(), millis(min_idle));
         let claimer = Claimer { group, consumer, min_idle, just_id: true };
+        self.claim(key, claimer, ids, options, |entry| entry.id)
+    }
+
+    fn claim<T>(
+        &self,
+        key: impl AsRef<[u8]>,
+        claimer: Claimer<'_>,
+        ids: impl IntoIterator<Item = StreamId>,
+        options: XClaimOptions,
+        told: fn(EntryRef<'_>) -> T,
+    ) -> Result<Vec<T>> {
+        let ids: Vec<StreamId> = ids.into_iter().collect();
         self.write(key, |work, key| {
             let (mut claimed, how) = (Vec::new(), options.at(work.now()));
-            ops::claim(work, key, &claimer, &ids, how, |entry| claimed.push(entry.id))?;
+            ops::claim(work, key, &claimer, &ids, how, |entry| claimed.push(told(entry)))?;
             Ok(claimed)
         })
     }
@@ -520,11 +527,7 @@ impl<S: Scope> XAutoClaim<'_, S> {
         self
     }
 
-    fn run(
-        self,
-        just_id: bool,
-        each: impl FnMut(crate::ds::stream_block::EntryRef<'_>),
-    ) -> Result<ops::Swept> {
+    fn run(self, just_id: bool, each: impl FnMut(EntryRef<'_>)) -> Result<ops::Swept> {
         let XAutoClaim { store, key, group, consumer, min_idle, start, count } = self;
         let min_idle = millis(min_idle);
         let claimer = Claimer { group: &group, consumer: &consumer, min_idle, just_id };

@@ -3,7 +3,7 @@
 use super::store::{Scope, Shared, Store, drain};
 use crate::keyspace::Keyspace;
 use crate::keyspace::wait::{Begun, Pending, Request, Waiter, Wish};
-use crate::ops::wait::{Elements, Members, Move};
+use crate::ops::wait::{End, Move, Pop};
 use crate::ops::zset::{Scored, ZEnd};
 use crate::value::list::Side;
 use crate::{Bytes, Result};
@@ -120,24 +120,14 @@ impl Store<Shared> {
 
 // ---- what is asked for
 
-fn elements<K: AsRef<[u8]>>(
+fn pop<K: AsRef<[u8]>, E: End>(
     keys: impl IntoIterator<Item = K>,
-    side: Side,
+    end: E,
     count: usize,
     block: impl Into<Block>,
-) -> Request<Elements> {
+) -> Request<Pop<E>> {
     let timeout = block.into().timeout();
-    Request { wish: Elements { side, count }, keys: drain(keys), targets: Vec::new(), timeout }
-}
-
-fn members<K: AsRef<[u8]>>(
-    keys: impl IntoIterator<Item = K>,
-    end: ZEnd,
-    count: usize,
-    block: impl Into<Block>,
-) -> Request<Members> {
-    let timeout = block.into().timeout();
-    Request { wish: Members { end, count }, keys: drain(keys), targets: Vec::new(), timeout }
+    Request { wish: Pop { end, count }, keys: drain(keys), targets: Vec::new(), timeout }
 }
 
 fn shift(
@@ -196,7 +186,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes)>> {
-        Ok(self.wait(elements(keys, Side::Left, 1, block))?.map(single))
+        Ok(self.wait(pop(keys, Side::Left, 1, block))?.map(single))
     }
 
     /// BRPOP: as [`blpop`](Self::blpop), from the tail.
@@ -216,7 +206,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes)>> {
-        Ok(self.wait(elements(keys, Side::Right, 1, block))?.map(single))
+        Ok(self.wait(pop(keys, Side::Right, 1, block))?.map(single))
     }
 
     /// BLMPOP: [`lmpop`](Self::lmpop) that waits for a list if there is none: up to `count` elements off one end.
@@ -239,7 +229,7 @@ impl<S: Scope> Store<S> {
         count: usize,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Vec<Bytes>)>> {
-        self.wait(elements(keys, side, count, block))
+        self.wait(pop(keys, side, count, block))
     }
 
     /// BLMOVE: [`lmove`](Self::lmove) that waits for an element if there is none. When the push that brings it returns,
@@ -308,7 +298,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes, f64)>> {
-        Ok(self.wait(members(keys, ZEnd::Min, 1, block))?.map(single_scored))
+        Ok(self.wait(pop(keys, ZEnd::Min, 1, block))?.map(single_scored))
     }
 
     /// BZPOPMAX: as [`bzpopmin`](Self::bzpopmin), the highest score.
@@ -328,7 +318,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes, f64)>> {
-        Ok(self.wait(members(keys, ZEnd::Max, 1, block))?.map(single_scored))
+        Ok(self.wait(pop(keys, ZEnd::Max, 1, block))?.map(single_scored))
     }
 
     /// BZMPOP: [`zmpop`](Self::zmpop) that waits for a sorted set if there is none.
@@ -351,7 +341,7 @@ impl<S: Scope> Store<S> {
         count: usize,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Vec<Scored>)>> {
-        self.wait(members(keys, end, count, block))
+        self.wait(pop(keys, end, count, block))
     }
 }
 
@@ -379,7 +369,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes)>> {
-        self.wait_async(elements(keys, Side::Left, 1, block), |gift| gift.map(single))
+        self.wait_async(pop(keys, Side::Left, 1, block), |gift| gift.map(single))
     }
 
     /// [`brpop`](Self::brpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -391,7 +381,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes)>> {
-        self.wait_async(elements(keys, Side::Right, 1, block), |gift| gift.map(single))
+        self.wait_async(pop(keys, Side::Right, 1, block), |gift| gift.map(single))
     }
 
     /// [`blmpop`](Self::blmpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -405,7 +395,7 @@ impl Store<Shared> {
         count: usize,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Vec<Bytes>)>> {
-        self.wait_async(elements(keys, side, count, block), same)
+        self.wait_async(pop(keys, side, count, block), same)
     }
 
     /// [`blmove`](Self::blmove) for a task; see [`blpop_async`](Self::blpop_async). Dropped after the move, it leaves the
@@ -433,7 +423,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes, f64)>> {
-        self.wait_async(members(keys, ZEnd::Min, 1, block), |gift| gift.map(single_scored))
+        self.wait_async(pop(keys, ZEnd::Min, 1, block), |gift| gift.map(single_scored))
     }
 
     /// [`bzpopmax`](Self::bzpopmax) for a task; see [`blpop_async`](Self::blpop_async).
@@ -445,7 +435,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes, f64)>> {
-        self.wait_async(members(keys, ZEnd::Max, 1, block), |gift| gift.map(single_scored))
+        self.wait_async(pop(keys, ZEnd::Max, 1, block), |gift| gift.map(single_scored))
     }
 
     /// [`bzmpop`](Self::bzmpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -459,6 +449,6 @@ impl Store<Shared> {
         count: usize,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Vec<Scored>)>> {
-        self.wait_async(members(keys, end, count, block), same)
+        self.wait_async(pop(keys, end, count, block), same)
     }
 }

@@ -6,7 +6,7 @@ use super::reply::Reply;
 use super::row::{BLOCKING, DENYOOM, Flags, Group, KeySpec, MOVABLE_KEYS, NOSCRIPT, Row, Run, WRITE};
 use super::wait::{Ask, ask};
 use crate::limits::Profile;
-use crate::ops::wait::{Elements, Move};
+use crate::ops::wait::{Move, Pop};
 use crate::value::list::Side;
 use crate::{Bytes, Error, Result};
 use std::time::Duration;
@@ -78,14 +78,14 @@ fn pop(args: &Args<'_>, profile: Profile, side: Side) -> Result<Box<dyn Ask>> {
     let [keys @ .., _] = args.rest(1) else { return Err(args.arity_error()) };
     let timeout = args.timeout(profile, args.len() - 1)?;
     let answer = |(key, elements): (Bytes, Vec<Bytes>)| Reply::bulks(std::iter::once(key).chain(elements));
-    ask(Elements { side, count: 1 }, keys, timeout, answer).boxed()
+    ask(Pop { end: side, count: 1 }, keys, timeout, answer).boxed()
 }
 
 fn blmpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     let (keys, side, count) = args.multi_pop(2, side)?;
     let timeout = args.timeout(profile, 1)?;
     let answer = |(key, elements): (Bytes, Vec<Bytes>)| from_key(&key, elements);
-    ask(Elements { side, count }, keys, timeout, answer).boxed()
+    ask(Pop { end: side, count }, keys, timeout, answer).boxed()
 }
 
 fn blmove(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
