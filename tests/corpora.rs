@@ -39,12 +39,12 @@ fn packed() {
 
 #[test]
 fn stream_block() {
-    replay("stream_block", fuzz_bodies::stream_block);
+    replay("stream_block", fuzz_bodies::ordered::stream_block);
 }
 
 #[test]
 fn skiplist() {
-    replay("skiplist", fuzz_bodies::skiplist);
+    replay("skiplist", fuzz_bodies::ordered::skiplist);
 }
 
 #[test]

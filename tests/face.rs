@@ -84,7 +84,8 @@ fn a_stream_with_a_consumer_group() -> Result<()> {
     store.xadd("events", [("type", "signup"), ("user", "42")])?;
     store.xadd_with("events", [("type", "login")], XAddOptions::new().maxlen_approx(10_000))?;
     let mut types = Vec::new();
-    for entry in store.xreadgroup("events", "mailers", "worker-1").count(10).read()? {
+    let soon = Block::For(Duration::from_secs(5));
+    for entry in store.xreadgroup("events", "mailers", "worker-1").count(10).block(soon).read()? {
         types.extend(entry.get("type").cloned());
         store.xack("events", "mailers", [entry.id])?;
     }

@@ -5,4 +5,4 @@
 #[path = "../../tests/support/fuzz_bodies.rs"]
 mod fuzz_bodies;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::skiplist(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::ordered::skiplist(data));

@@ -4,9 +4,7 @@
 #[path = "inside.rs"]
 pub mod inside;
 #[path = "fuzz_ordered.rs"]
-mod ordered;
-
-pub use ordered::{skiplist, stream_block};
+pub mod ordered;
 
 use larder::ds::glob::{self, Rest};
 use larder::ds::intset::{IntSet, IntSetRef};
