@@ -2,8 +2,8 @@
 //! hashes, lists, sets, sorted sets; transactions and walks; a test that owns time; the same commands as text.
 
 use larder::{
-    Bytes, Clock, Error, MkStream, Reply, Result, Scope, SetOptions, Store, StreamId, Ttl, XAddOptions,
-    ZRange,
+    Block, Bytes, Clock, Error, MkStream, Reply, Result, Scope, SetOptions, Store, StreamId, Ttl,
+    XAddOptions, ZRange,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;

@@ -61,7 +61,8 @@ impl<S: Scope> Store<S> {
         group: impl AsRef<[u8]>,
         consumer: impl AsRef<[u8]>,
     ) -> XReadGroup<'_, S> {
-        let only = |found: Found<StreamEntry>| found.into_iter().flat_map(|(_, entries)| entries).collect();
+        let only =
+            |mut found: Found<StreamEntry>| found.pop().map(|(_, entries)| entries).unwrap_or_default();
         self.group_reading(vec![Bytes::from(key.as_ref())], group, consumer, only)
     }
 
