@@ -209,7 +209,7 @@ pub struct XReadGroup<'s, S: Scope, A = Vec<StreamEntry>> {
     answer: fn(Found<StreamEntry>) -> A,
 }
 
-impl<'s, S: Scope, A> XReadGroup<'s, S, A> {
+impl<S: Scope, A> XReadGroup<'_, S, A> {
     /// COUNT: no more than this of each stream; 0 for all.
     pub fn count(mut self, count: u64) -> Self {
         self.wish.count = (count > 0).then_some(count);
@@ -256,9 +256,8 @@ impl<'s, S: Scope, A> XReadGroup<'s, S, A> {
         self
     }
 
-    fn request(self) -> (&'s Store<S>, Request<GroupEntries<StreamEntry>>, fn(Found<StreamEntry>) -> A) {
-        let XReadGroup { store, keys, wish, block, answer } = self;
-        (store, Request { wish, keys, targets: Vec::new(), timeout: block.timeout() }, answer)
+    fn request(self) -> Request<GroupEntries<StreamEntry>> {
+        Request { wish: self.wish, keys: self.keys, targets: Vec::new(), timeout: self.block.timeout() }
     }
 
     /// Reads. Nothing comes if the time is over.
@@ -280,8 +279,8 @@ impl<'s, S: Scope, A> XReadGroup<'s, S, A> {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn read(self) -> Result<A> {
-        let (store, request, answer) = self.request();
-        Ok(answer(store.wait(request)?.unwrap_or_default()))
+        let (store, answer) = (self.store, self.answer);
+        Ok(answer(store.wait(self.request())?.unwrap_or_default()))
     }
 }
 
@@ -306,7 +305,7 @@ impl<A: 'static> XReadGroup<'_, Shared, A> {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn read_async(self) -> Waiting<A> {
-        let (store, request, answer) = self.request();
-        store.wait_async(request, move |found| answer(found.unwrap_or_default()))
+        let (store, answer) = (self.store, self.answer);
+        store.wait_async(self.request(), move |found| answer(found.unwrap_or_default()))
     }
 }
