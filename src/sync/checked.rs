@@ -2,13 +2,13 @@
 //! `--cfg shuttle`. Time does not pass in a model: a wait with a time limit has none.
 
 #[cfg(loom)]
-pub use loom::thread_local as their_locals;
-#[cfg(loom)]
 use loom::sync as their;
-#[cfg(all(shuttle, not(loom)))]
-pub use shuttle::thread_local as their_locals;
+#[cfg(loom)]
+pub use loom::thread_local as their_locals;
 #[cfg(all(shuttle, not(loom)))]
 use shuttle::sync as their;
+#[cfg(all(shuttle, not(loom)))]
+pub use shuttle::thread_local as their_locals;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool as Switch, Ordering::SeqCst};
