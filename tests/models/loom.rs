@@ -6,7 +6,7 @@
 #[path = "broken.rs"]
 mod broken;
 
-use crate::keyspace::wait::{Begun, Request, Waiter, Wish};
+use crate::keyspace::wait::{Begun, End, Pending, Request, Waiter, Wish};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::ops::wait::Elements;
 use crate::sync::locks::GAP_BEFORE_SLEEP;
@@ -164,6 +164,48 @@ fn a_push_or_the_timeout_ends_a_wait() {
     });
 }
 
+/// A ticket in two shards' queues ends once: the other element stays.
+#[test]
+fn a_wait_at_two_keys_takes_one() {
+    check("a wait at two keys, two pushes", None, || {
+        let (store, _) = quiet(2);
+        let keys = [key_of(&store, 0), key_of(&store, 1)];
+        let mut waiting = store.blpop_async(&keys, Block::Forever);
+        assert!(poll(&mut waiting).is_pending());
+        let pusher = spawn({
+            let (store, key) = (store.clone(), keys[0].clone());
+            move || store.rpush(key, ["x"]).unwrap()
+        });
+        store.rpush(&keys[1], ["x"]).unwrap();
+        pusher.join().unwrap();
+        let (served, _) = over(&mut waiting).unwrap();
+        let left: Vec<u64> = keys.iter().map(|key| store.llen(key).unwrap()).collect();
+        assert_eq!(left, if served == keys[0] { [0, 1] } else { [1, 0] });
+        nobody_waits(&store);
+    });
+}
+
+#[test]
+fn a_push_or_another_session_ends_a_wait() {
+    check("a push and CLIENT UNBLOCK", None, || {
+        let (store, _) = quiet(1);
+        let mut waiting = later(&store, elements(), Some(7));
+        let other = spawn({
+            let store = store.clone();
+            move || store.keyspace().unblock(7, End::TimedOut)
+        });
+        store.rpush("q", ["x"]).unwrap();
+        let unblocked = other.join().unwrap();
+        let Poll::Ready(gift) = waiting.poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("it still waits")
+        };
+        assert_eq!(gift.unwrap().is_none(), unblocked);
+        assert_eq!(store.llen("q").unwrap(), u64::from(unblocked));
+        assert_eq!(store.keyspace().blocked_sessions(), 0);
+        nobody_waits(&store);
+    });
+}
+
 /// Broken: looks whether there is anything in a unit of its own, and leaves its ticket in another.
 struct LooksBefore {
     elements: Elements,
@@ -196,6 +238,14 @@ impl Wish for LooksBefore {
 
 fn request<W: Wish>(wish: W) -> Request<W> {
     Request { wish, keys: vec!["q".into()], targets: vec![], timeout: None }
+}
+
+/// A request that waits, of a session or of none.
+fn later<W: Wish>(store: &Store, wish: W, session: Option<u64>) -> Pending<W> {
+    match request(wish).begin(store.keyspace(), 0, session, Waiter::Task) {
+        Ok(Begun::Later(pending)) => pending,
+        _ => panic!("nothing is there"),
+    }
 }
 
 fn elements() -> Elements {
@@ -253,11 +303,7 @@ fn a_wait_dropped_while_it_is_served_serves_the_next() {
 
 fn hand_back<W: Wish<Gift = (Bytes, Vec<Bytes>)>>(wish: W) {
     let (store, _) = quiet(1);
-    let begin = |store: &Store, wish| match request(wish).begin(store.keyspace(), 0, None, Waiter::Task) {
-        Ok(Begun::Later(pending)) => pending,
-        _ => panic!("nothing is there"),
-    };
-    let unread = begin(&store, wish);
+    let unread = later(&store, wish, None);
     store.rpush("q", ["x"]).unwrap();
     let gives_up = spawn(move || drop(unread));
     let another = spawn({
