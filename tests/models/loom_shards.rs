@@ -72,6 +72,26 @@ fn a_push_takes_the_shards_of_whom_it_serves() {
     }
 }
 
+/// So does a transaction: nobody sees the element where it was pushed.
+#[test]
+fn a_transaction_takes_the_shards_of_whom_it_serves() {
+    check("a transaction widens", None, || {
+        let (store, _) = quiet(2);
+        let (from, to) = (key_of(&store, 0), key_of(&store, 1));
+        let mut moved = store.blmove_async(&from, Side::Left, &to, Side::Right, Block::Forever);
+        assert!(poll(&mut moved).is_pending());
+        let pusher = spawn({
+            let (store, from) = (store.clone(), from.clone());
+            move || store.transaction([&from], |tx| tx.rpush(&from, ["x"])).unwrap()
+        });
+        assert_eq!(store.llen(&from).unwrap(), 0, "the element stands in the source");
+        pusher.join().unwrap();
+        assert_eq!(over(&mut moved).unwrap(), "x");
+        assert_eq!(store.llen(&to).unwrap(), 1);
+        nobody_waits(&store);
+    });
+}
+
 /// Two who move in a circle and two who push at both ends.
 #[test]
 fn a_circle_of_waiters_over_two_shards() {
