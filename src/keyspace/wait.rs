@@ -9,13 +9,14 @@
 use super::reaper;
 use super::{Access, Key, Keyspace, Lock, Work};
 use crate::clock::{Clock, Due};
+use crate::sync::atomic::AtomicBool;
 use crate::sync::{self, Condvar, Mutex};
 use crate::value::Kind;
 use crate::{Bytes, Error, Result};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -561,7 +562,7 @@ impl<W: Wish> Pending<W> {
 
     /// For a thread: sleeps until the result is there.
     pub fn block(mut self) -> Result<Option<W::Gift>> {
-        for _ in 0..LOOKS {
+        for _ in 0..sync::looks(LOOKS) {
             if self.ticket.is_over.load(Acquire) {
                 break;
             }

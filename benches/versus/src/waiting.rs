@@ -2,6 +2,7 @@
 //! threads that pop and wait. Beside a real server over a unix socket, driven the same way in the same run.
 
 use crate::common::{at, header, table, yes};
+use crate::drain;
 use crate::redis::Server;
 use larder::{Block, Store};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Someone who has a queue.
-trait Queue: Sync {
+pub trait Queue: Sync {
     type Hand;
     fn hand(&self) -> Self::Hand;
     fn push(hand: &mut Self::Hand, item: &[u8]);
@@ -140,4 +141,6 @@ pub fn main(args: &[String]) {
         yes(quicker >= 5.0),
         yes(faster >= 5.0)
     );
+    drain::list(&server, items);
+    drain::crowd();
 }
