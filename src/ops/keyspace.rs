@@ -6,9 +6,9 @@
 
 use crate::ds::glob::{self, Rest};
 use crate::ds::table::CURSOR_BITS;
+use crate::keyspace::Work;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Space;
-use crate::keyspace::Work;
 use crate::num::Digits;
 use crate::value::Kind;
 use crate::{Bytes, Result};
