@@ -217,7 +217,9 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
                 after.wait_for(Arc::clone(self) as Arc<dyn Sleeper>);
             }
         }
-        after.wakers.extend(state.wakers.drain(..).map(|(_, waker)| waker));
+        if !state.wakers.is_empty() {
+            after.wakers.extend(state.wakers.drain(..).map(|(_, waker)| waker));
+        }
         self.news.notify_one();
     }
 
