@@ -6,6 +6,7 @@ use crate::ds::stream_block::EntryRef;
 use crate::keyspace::{Access, Work};
 use crate::ops::stream::{self as ops, Adding, NewId, Span};
 use crate::ops::stream_group::StreamStart;
+use crate::value::Stream;
 use crate::value::stream::{Keep, StreamId, Trim};
 use crate::{Bytes, Error, Result};
 use std::ops::{Bound, RangeBounds};
@@ -176,6 +177,9 @@ impl XSetIdOptions {
     }
 }
 
+/// Room is made for no more entries than this before they are met.
+const MOST_ROOM: u64 = 64;
+
 impl<S: Scope> Store<S> {
     /// XADD: adds an entry at the end of the stream at `key`, made if there is none. Answers its id, which the clock makes.
     ///
@@ -329,16 +333,14 @@ impl<S: Scope> Store<S> {
         backwards: bool,
     ) -> Result<Vec<StreamEntry>> {
         let ends = ends(ids);
-        self.read(key, |work, key| {
-            let mut found = Vec::new();
-            match ends {
-                None => ops::check(work, key)?,
-                Some((from, to)) => {
-                    let span = Span { from, to, count, backwards };
-                    ops::range(work, key, span, |entry| found.push(StreamEntry::of(entry)))?;
-                }
-            }
-            Ok(found)
+        self.look_at::<Stream, _>(key, |stream| {
+            let (Some(stream), Some((from, to))) = (stream, ends) else { return Vec::new() };
+            // Room for what is asked for, as far as that is not a way to say "all".
+            let room = count.unwrap_or(0).min(stream.len()).min(MOST_ROOM);
+            let mut found = Vec::with_capacity(room as usize);
+            let span = Span { from, to, count, backwards };
+            ops::range(stream, span, |entry| found.push(StreamEntry::of(entry)));
+            found
         })
     }
 

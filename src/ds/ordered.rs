@@ -56,13 +56,14 @@ pub struct Ordered<K, V> {
     /// The sketches of their first keys.
     firsts: VecDeque<u64>,
     len: usize,
-    /// Heap bytes of the chunks.
+    /// Heap bytes of the chunks, and of the two rings above them.
     mem: usize,
+    upper: usize,
 }
 
 impl<K, V> Default for Ordered<K, V> {
     fn default() -> Self {
-        Ordered { chunks: VecDeque::new(), firsts: VecDeque::new(), len: 0, mem: 0 }
+        Ordered { chunks: VecDeque::new(), firsts: VecDeque::new(), len: 0, mem: 0, upper: 0 }
     }
 }
 
@@ -70,7 +71,9 @@ impl<K: Clone, V: Clone> Clone for Ordered<K, V> {
     fn clone(&self) -> Self {
         let chunks = self.chunks.clone();
         let mem = chunks.iter().map(room).sum();
-        Ordered { chunks, firsts: self.firsts.clone(), len: self.len, mem }
+        let mut copy = Ordered { chunks, firsts: self.firsts.clone(), len: self.len, mem, upper: 0 };
+        copy.upper = copy.upper_mem();
+        copy
     }
 }
 
@@ -97,11 +100,12 @@ impl<K, V> Ordered<K, V> {
 
     /// Heap bytes of the map itself, not of what its entries own.
     pub fn mem(&self) -> usize {
-        self.mem + self.upper_mem()
+        self.mem + self.upper
     }
 
     fn upper_mem(&self) -> usize {
-        size_class(self.chunks.capacity() * size_of::<Chunk<K, V>>()) + size_class(self.firsts.capacity() * size_of::<u64>())
+        size_class(self.chunks.capacity() * size_of::<Chunk<K, V>>())
+            + size_class(self.firsts.capacity() * size_of::<u64>())
     }
 
     /// The same from scratch.
@@ -198,6 +202,7 @@ impl<K: Sketch, V> Ordered<K, V> {
             self.chunks.shrink_to(capacity / 2);
             self.firsts.shrink_to(capacity / 2);
         }
+        self.upper = self.upper_mem();
     }
 
     /// Changes a chunk, minding the room it takes.
@@ -227,6 +232,7 @@ impl<K: Sketch, V> Ordered<K, V> {
             if at_end {
                 self.chunks.push_back(VecDeque::new());
                 self.firsts.push_back(0);
+                self.upper = self.upper_mem();
                 (at, index) = (self.chunks.len() - 1, 0);
             } else {
                 self.split(at);
@@ -243,6 +249,7 @@ impl<K: Sketch, V> Ordered<K, V> {
             self.mem += room(&upper);
             self.chunks.insert(at + 1, upper);
             self.firsts.insert(at + 1, 0);
+            self.upper = self.upper_mem();
             self.note_first(at + 1);
         }
     }
@@ -275,7 +282,7 @@ impl<K: Sketch, V> Ordered<K, V> {
         let next = self.firsts.get(at + 1).copied().or_else(|| Some(chunk.back()?.0.sketch()));
         let all = next.unwrap_or(0).saturating_sub(first).max(1);
         let part = sketch.saturating_sub(first).min(all);
-        (u128::from(part) * chunk.len() as u128 / u128::from(all)) as usize
+        (part as f64 / all as f64 * chunk.len() as f64) as usize
     }
 }
 
@@ -401,7 +408,11 @@ impl<K: Ord + Sketch, V> Ordered<K, V> {
         let sized = self.chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len()));
         let counted = self.chunks.iter().map(VecDeque::len).sum::<usize>() == self.len;
         let sketches = self.chunks.iter().filter_map(|chunk| chunk.front().map(|(key, _)| key.sketch()));
-        sized && counted && sketches.eq(self.firsts.iter().copied()) && self.iter().is_sorted_by(|(a, _), (b, _)| a < b) && self.mem() == self.recount()
+        sized
+            && counted
+            && sketches.eq(self.firsts.iter().copied())
+            && self.iter().is_sorted_by(|(a, _), (b, _)| a < b)
+            && self.mem() == self.recount()
     }
 }
 
