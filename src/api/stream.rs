@@ -1,13 +1,13 @@
 //! Stream commands as calls.
 
-use super::hash::borrowed;
+use super::hash::with_borrowed;
 use super::{Scope, Store};
 use crate::ds::stream_block::EntryRef;
-use crate::keyspace::{Access, Work};
+use crate::keyspace::{Access, Key, Work};
 use crate::ops::stream::{self as ops, Adding, NewId, Span};
 use crate::ops::stream_group::StreamStart;
 use crate::value::Stream;
-use crate::value::stream::{Keep, StreamId, Trim};
+use crate::value::stream::{Keep, PairRef, StreamId, Trim};
 use crate::{Bytes, Error, Result};
 use std::ops::{Bound, RangeBounds};
 
@@ -224,15 +224,15 @@ impl<S: Scope> Store<S> {
         options: XAddOptions,
     ) -> Result<Option<StreamId>> {
         let fields: Vec<(F, V)> = fields.into_iter().collect();
-        let pairs = borrowed(&fields);
-        if pairs.is_empty() {
+        if fields.is_empty() {
             return Err(Error::Arity("xadd".into()));
         }
-        self.write(key, |work, key| {
+        let add = |work: &mut Work<'_>, key: &Key<'_>, pairs: &[PairRef<'_>]| {
             let trim = options.trim.map(|trim| trim.trim(work));
             let adding = Adding { id: options.id, no_create: options.no_create, trim };
-            ops::add(work, key, &adding, &pairs)
-        })
+            ops::add(work, key, &adding, pairs)
+        };
+        with_borrowed(&fields, |pairs| self.write(key, |work, key| add(work, key, pairs)))
     }
 
     /// XLEN: how many entries the stream at `key` has; 0 for no key.
