@@ -25,10 +25,10 @@ impl<M: Handle> SkipList<M> {
         let source = old.and_then(|score| self.approach(score, bytes));
         match settle()? {
             Change::Nothing => {}
-            Change::Insert(score, member) => {
-                let target = if new == Some(score) { target } else { self.approach(score, bytes) };
-                self.insert_along(target, score, member);
-            }
+            Change::Insert(score, member) => match target.filter(|_| new == Some(score)) {
+                Some(mut path) => self.insert_along(&mut path, score, member),
+                None => self.insert(score, member),
+            },
             Change::Rescore { old: from, new: to, member } => {
                 let target = if new == Some(to) { target } else { self.approach(to, bytes) };
                 let source = if old == Some(from) { source } else { self.approach(from, bytes) };
@@ -50,7 +50,7 @@ impl<M: Handle> SkipList<M> {
 
     /// The same, given the ways to the leaf where the entry is and to that where it belongs: inside the leaf if they are
     /// one.
-    fn rescore_along(&mut self, mut source: Path<M>, target: Path<M>, old: f64, new: f64, member: M) {
+    fn rescore_along(&mut self, mut source: Path<M>, mut target: Path<M>, old: f64, new: f64, member: M) {
         debug_assert!(!new.is_nan());
         if !source.arrive(old, member.bytes()) {
             return;
@@ -71,7 +71,7 @@ impl<M: Handle> SkipList<M> {
         if at == 0 {
             self.renew_separators(&source, 0);
         }
-        self.insert_along(Some(target), new, member);
+        self.insert_along(&mut target, new, member);
     }
 
     /// Moves an entry inside its leaf: those between the two places move by one.

@@ -50,7 +50,7 @@ pub use change::Change;
 pub use walk::Range;
 
 /// Levels at most: with sixteen entries to an index node (and more to a leaf) enough for any memory.
-const LEVELS: usize = 16;
+const LEVELS: usize = 10;
 
 /// A block with this much unused room is exchanged for a smaller one.
 const SLACK: usize = 3 * BLOCK;
@@ -238,8 +238,10 @@ impl<M: Handle> SkipList<M> {
 
     /// Adds an entry which is known to be absent. The score is a number; zeros of both signs are equal.
     pub fn insert(&mut self, score: f64, member: M) {
-        let path = self.approach(score, member.bytes());
-        self.insert_along(path, score, member);
+        match self.approach(score, member.bytes()) {
+            Some(mut path) => self.insert_along(&mut path, score, member),
+            None => self.insert_first(score, member),
+        }
     }
 
     #[inline]
@@ -247,20 +249,20 @@ impl<M: Handle> SkipList<M> {
         self.top.map(|top| Path::approach(top, score, member))
     }
 
-    /// Adds an entry which is known to be absent, where the path leads (none leads into an empty list).
-    fn insert_along(&mut self, path: Option<Path<M>>, score: f64, member: M) {
+    fn insert_first(&mut self, score: f64, member: M) {
+        let mut leaf = self.add_node(0, BLOCK);
+        leaf.insert(0, Entry { score, member, below: None });
+        (self.top, self.len) = (Some(leaf), 1);
+    }
+
+    /// Adds an entry which is known to be absent, where the path leads.
+    #[inline]
+    fn insert_along(&mut self, path: &mut Path<M>, score: f64, member: M) {
         debug_assert!(!score.is_nan());
         self.len += 1;
-        let entry = Entry { score, member, below: None };
-        let Some(mut path) = path else {
-            let mut leaf = self.add_node(0, BLOCK);
-            leaf.insert(0, entry);
-            self.top = Some(leaf);
-            return;
-        };
         path.arrive(score, member.bytes());
-        self.count(&path, |span| span + 1);
-        self.put(&mut path, 0, entry);
+        self.count(path, |span| span + 1);
+        self.put(path, 0, Entry { score, member, below: None });
     }
 
     /// Takes out an entry and answers its member.
