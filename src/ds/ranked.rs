@@ -8,13 +8,17 @@
 //! The one danger is a pointer in the order to a block that is gone. So both halves are private here, an entry leaves the
 //! order before its member leaves the index, and the order is dropped first.
 
+use super::frozen::{Chunks, Claim, Ghost, Home, Items};
 use super::member::{Member, MemberRef};
 use super::size_class;
 use super::skiplist::{Change, Handle, SkipList};
 use super::table::{Item, Table, tag_of};
 use ahash::RandomState;
 use std::cell::RefCell;
+use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// A member in the index. It knows its score, so that nobody looks it up in the order.
 struct Slot {
@@ -54,6 +58,44 @@ pub struct Ranked {
     hasher: RandomState,
     /// Heap bytes of the members' blocks.
     members: usize,
+    ghost: Ghost<Ranked>,
+}
+
+/// The index's segments: members with the bits of their scores.
+impl Chunks for Ranked {
+    type Piece = Items;
+    /// How many members.
+    type About = usize;
+
+    fn seek(&self, from: u128, end: u128) -> Option<(u128, usize)> {
+        let at = usize::try_from(from).ok().filter(|at| from < end && *at < self.index.segments())?;
+        Some((from, at))
+    }
+
+    fn piece(&self, _: u128, at: usize) -> Items {
+        items(&self.index, at)
+    }
+}
+
+fn items(index: &Table<Slot>, segment: usize) -> Items {
+    let mut items = Items::default();
+    // A pass that only loads keeps many misses under way.
+    index.in_segment(segment).for_each(Slot::fetch);
+    for slot in index.in_segment(segment) {
+        items.push(slot.member.bytes());
+        items.push_number(Some(slot.score.to_bits()));
+    }
+    items
+}
+
+impl Drop for Ranked {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ghost.is_on() {
+            let empty = Ranked::new(self.hasher.clone());
+            mem::take(&mut self.ghost).hand_over(|| mem::replace(self, empty));
+        }
+    }
 }
 
 /// What [`Ranked::upsert`] did.
@@ -66,7 +108,33 @@ pub struct Upserted {
 
 impl Ranked {
     pub fn new(hasher: RandomState) -> Self {
-        Ranked { order: SkipList::new(), index: Table::new(), hasher, members: 0 }
+        Ranked { order: SkipList::new(), index: Table::new(), hasher, members: 0, ghost: Ghost::NONE }
+    }
+
+    /// Freezes the set as it is now.
+    pub fn freeze(&mut self, home: Home, held: &Arc<AtomicUsize>) -> Claim<Ranked> {
+        self.ghost.freeze(self.len(), self.index.segments() as u128, home, held)
+    }
+
+    pub fn ghost(&self) -> &Ghost<Ranked> {
+        &self.ghost
+    }
+
+    /// To be called before a member with this hash changes.
+    #[inline]
+    fn keep(&mut self, hash: u64) {
+        if self.ghost.is_on() {
+            let segment = self.index.segment_of(hash);
+            self.ghost.save(segment as u128, || items(&self.index, segment));
+        }
+    }
+
+    /// To be called after members went: an index that is empty numbers its segments anew.
+    #[inline]
+    fn mind_empty(&mut self) {
+        if self.ghost.is_on() && self.index.is_empty() {
+            self.ghost.close();
+        }
     }
 
     /// Members that come in order of score, then bytes, none twice.
@@ -81,6 +149,18 @@ impl Ranked {
         let lent: Vec<(f64, MemberRef)> = pairs.map(&mut admit).collect();
         ranked.order = SkipList::from_sorted(lent.into_iter());
         ranked
+    }
+
+    /// Whether no member stands twice, as only [`from_sorted`](Self::from_sorted) can bring about: the index finds one
+    /// of them alone, the order has both.
+    pub fn is_distinct(&self) -> bool {
+        let bare = |member: &Member| member.bytes().as_ptr();
+        self.index.iter().all(|slot| {
+            let bytes = slot.member.bytes();
+            self.index
+                .find(self.hash(bytes), |other| other.member.bytes() == bytes)
+                .is_some_and(|found| bare(&found.member) == bare(&slot.member))
+        })
     }
 
     #[inline]
@@ -128,8 +208,9 @@ impl Ranked {
         decide: impl FnOnce(Option<f64>) -> Result<Option<f64>, E>,
     ) -> Result<Upserted, E> {
         let hash = self.hash(member);
+        self.keep(hash);
         self.index.prefetch(hash);
-        let Ranked { order, index, hasher, members } = self;
+        let Ranked { order, index, hasher, members, .. } = self;
         let mut done = Upserted { old: None, new: None };
         let index = RefCell::new(index);
         // What has the tag of the hash is nearly always the member.
@@ -159,9 +240,12 @@ impl Ranked {
     /// Removes a member and answers its score.
     #[inline]
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let slot = self.index.remove(self.hash(member), |slot| slot.member.bytes() == member)?;
+        let hash = self.hash(member);
+        self.keep(hash);
+        let slot = self.index.remove(hash, |slot| slot.member.bytes() == member)?;
         self.order.remove(slot.score, member);
         self.members -= slot.member.mem();
+        self.mind_empty();
         Some(slot.score)
     }
 
@@ -169,13 +253,16 @@ impl Ranked {
     fn remove_at(&mut self, rank: usize, taken: impl FnOnce(&[u8], f64)) {
         let Some((_, lent, next)) = self.order.remove_at(rank) else { return };
         let member = lent.bytes();
-        if let Some(slot) = self.index.remove(self.hash(member), |slot| slot.member.bytes() == member) {
+        let hash = self.hash(member);
+        self.keep(hash);
+        if let Some(slot) = self.index.remove(hash, |slot| slot.member.bytes() == member) {
             self.members -= slot.member.mem();
             taken(slot.member.bytes(), slot.score);
         }
         if let Some(next) = next {
             self.index.prefetch(self.hash(next.bytes()));
         }
+        self.mind_empty();
     }
 
     /// Removes the members in these places, and shows each.
@@ -187,11 +274,14 @@ impl Ranked {
         self.order.remove_range(ranks, |_, member| lent.push(member));
         for lent in lent {
             let member = lent.bytes();
-            if let Some(slot) = self.index.remove(self.hash(member), |slot| slot.member.bytes() == member) {
+            let hash = self.hash(member);
+            self.keep(hash);
+            if let Some(slot) = self.index.remove(hash, |slot| slot.member.bytes() == member) {
                 self.members -= slot.member.mem();
                 taken(slot.member.bytes(), slot.score);
             }
         }
+        self.mind_empty();
     }
 
     /// How many members have a smaller score, or with `inclusive` this one or a smaller.

@@ -142,6 +142,16 @@ impl Block {
         master.number() == Some(fields.len() as u64) && fields.into_iter().all(|f| master.text() == Some(f))
     }
 
+    /// The master fields.
+    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        let mut master = Reader(&self.bytes);
+        let mut left = master.number().unwrap_or(0);
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            master.text()
+        })
+    }
+
     /// Adds an entry at the end; its id must be larger than all others. `same` says whether its fields are the master's.
     pub fn push<'p>(
         &mut self,
@@ -237,6 +247,11 @@ impl<'a> EntryRef<'a> {
     #[inline]
     pub fn is_deleted(self) -> bool {
         self.flags & DELETED != 0
+    }
+
+    /// Whether its fields are the block's master fields, and stand there alone.
+    pub fn has_master_fields(self) -> bool {
+        self.flags & SAME_FIELDS != 0
     }
 
     /// Fields and values in their order.

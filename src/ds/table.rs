@@ -16,7 +16,7 @@
 use super::{directory::Directory, size_class};
 use hashbrown::HashTable;
 
-pub use super::directory::{CURSOR_BITS, TAG_BITS, tag_of};
+pub use super::directory::{CURSOR_BITS, Mark, TAG_BITS, tag_of};
 
 /// Items in a segment at most: 4096 buckets at hashbrown's load of 7/8.
 pub const SEGMENT_MAX: usize = 3584;
@@ -211,6 +211,48 @@ impl<T: Item> Table<T> {
     /// at most [`CURSOR_BITS`] bits.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&T)) -> u64 {
         self.directory.scan(cursor, count, |segment, from, want| visit_from(segment, from, want, &mut visit))
+    }
+
+    /// Visits about `want` items from `mark` on (ties of a tag come together), and answers the mark to go on at. An item
+    /// that is in the table throughout is visited exactly once, however the table grows meanwhile.
+    pub fn slice(&mut self, mark: Mark, want: usize, mut visit: impl FnMut(&mut T)) -> Mark {
+        let Some((mark, segments)) = self.directory.under(mark) else { return Mark::END };
+        let mut tags: Vec<u32> = Vec::new();
+        for segment in segments.iter().filter_map(|at| self.directory.at(*at)) {
+            tags.extend(segment.iter().map(T::tag).filter(|tag| *tag >= mark.tag()));
+        }
+        let last = (tags.len() > want).then(|| *tags.select_nth_unstable(want.max(1) - 1).1);
+        let due = |item: &T| item.tag() >= mark.tag() && last.is_none_or(|last| item.tag() <= last);
+        for at in segments {
+            let Some(segment) = self.directory.at_mut(at) else { continue };
+            segment.iter().filter(|item| due(item)).for_each(T::fetch);
+            segment.iter_mut().filter(|item| due(item)).for_each(&mut visit);
+        }
+        mark.advance(last.map(|last| last + 1))
+    }
+
+    /// Visits the items with the tag of this hash, which may be the hash's own.
+    pub fn each_alike(&mut self, hash: u64, mut visit: impl FnMut(&mut T)) {
+        let tag = tag_of(hash);
+        if let Some(segment) = self.directory.get_mut(hash) {
+            segment.iter_hash_mut(spread(tag)).filter(|item| item.tag() == tag).for_each(&mut visit);
+        }
+    }
+
+    /// How many segments there are. Their numbers stay while the table holds anything: a split adds one.
+    pub fn segments(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// The number of the segment where this hash belongs.
+    #[inline]
+    pub fn segment_of(&self, hash: u64) -> usize {
+        self.directory.index(hash)
+    }
+
+    /// The items of a segment.
+    pub fn in_segment(&self, segment: usize) -> impl Iterator<Item = &T> {
+        self.directory.at(segment).into_iter().flatten()
     }
 
     /// Heap bytes owned, kept as items come and go.

@@ -14,5 +14,6 @@ pub mod ordered;
 pub mod peers;
 pub mod pubsub;
 pub mod redis;
+pub mod snapshot;
 pub mod sorted;
 pub mod waiting;

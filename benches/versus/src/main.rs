@@ -1,4 +1,4 @@
-use versus::{bytes, empty, expiry, growth, hot, ordered, pubsub, redis, sorted, waiting};
+use versus::{bytes, empty, expiry, growth, hot, ordered, pubsub, redis, snapshot, sorted, waiting};
 
 const HELP: &str = "\
 larder beside its peers. Run with --release, on a machine that does nothing else; only ratios within one run count.
@@ -18,6 +18,9 @@ larder beside its peers. Run with --release, on a machine that does nothing else
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes
   versus sorted [members] [rounds] [peers]
                                   the skiplist beside a counted B+tree, BTreeSet and crossbeam's SkipSet
+  versus snapshot [keys] [members]
+                                  the worst single write while a snapshot of 5M keys is taken, and of a set, a hash, a list and
+                                  a sorted set of so many members; throughput beside, memory held
   versus waiting [items]          BLPOP: hand-off from a push to a thread that waits, and a list drained by two threads, and by two
                                   threads and ten tasks, beside a Redis server over a unix socket in the same run; ten thousand who wait
 
@@ -35,6 +38,7 @@ fn main() {
         "expiry" => expiry::main(rest),
         "empty" => empty::main(),
         "pubsub" => pubsub::main(rest),
+        "snapshot" => snapshot::main(rest),
         "waiting" => waiting::main(rest),
         "ordered" => ordered::main(rest),
         "sorted" => sorted::main(rest),

@@ -78,6 +78,7 @@ impl Work<'_> {
         let shard = self.shard_mut(index)?;
         let mut scratch = std::mem::take(&mut shard.scratch);
         let Some(space) = shard.space_mut(db) else { return Ok(Tried::Missing(change)) };
+        space.note(key.hash);
         let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
         let Some(entry) = found else {
             shard.scratch = scratch;
@@ -156,6 +157,7 @@ impl Work<'_> {
         let mut scratch = std::mem::take(&mut shard.scratch);
         scratch.clear();
         let space = shard.make_space(db);
+        space.note(key.hash);
         let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let result = change(&mut scratch);
             if !scratch.is_empty() {

@@ -1,0 +1,50 @@
+//! Taking loaded keys over.
+
+use super::*;
+use crate::ds::key_order::Mark;
+use crate::keyspace::staging::Staging;
+
+impl Work<'_> {
+    /// Takes over all keys that were loaded, over those of the same names. The unit must hold every shard, for writing;
+    /// no transaction may be open. Effects are the caller's.
+    pub fn adopt(&mut self, staging: Staging<'_>) -> Result<()> {
+        for (shard, spaces) in staging.shards.into_iter().enumerate() {
+            for (db, loaded) in spaces.into_iter().enumerate().filter(|(_, space)| !space.table.is_empty()) {
+                self.touch_watched(shard, db, |_, key| peek_in(&loaded, key).is_some())?;
+                let dues = [loaded.deadlines.first(), loaded.field_deadlines.first()];
+                let own = self.shard_mut(shard)?;
+                let awaited = !own.waiters.is_empty();
+                let space = own.make_space(db);
+                if space.table.is_empty() {
+                    let index = space.index.take();
+                    if let Some(index) = &index {
+                        loaded.table.iter().for_each(|entry| index.insert(entry.key(), mark(entry, awaited)));
+                    }
+                    let old = std::mem::replace(space, Space { index, ..loaded });
+                    self.discard_space(shard, Box::new(old))?;
+                } else {
+                    self.on_db(db, |work| work.replace_all(loaded))?;
+                }
+                dues.into_iter().flatten().for_each(|(at, _)| self.keyspace.due(shard, at));
+                self.note_all_ready(shard, db);
+            }
+        }
+        Ok(())
+    }
+
+    fn replace_all(&mut self, loaded: Space) -> Result<()> {
+        for entry in loaded.table.into_items() {
+            let bytes = entry.key().to_vec();
+            let key = self.key(&bytes);
+            self.remove(&key)?;
+            self.insert(&key, entry)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether walks over the index must look a loaded key up: it may expire, or be taken by who waits for it.
+fn mark(entry: &Entry, awaited: bool) -> Mark {
+    let timed = entry.deadline().or(entry.field_deadline()).is_some();
+    if timed || awaited { Mark::Marked } else { Mark::Plain }
+}
