@@ -165,8 +165,12 @@ impl<'s> Work<'s> {
     #[inline]
     pub fn commit(mut self) {
         if self.undo.is_some() || self.extras.is_some() || self.outbox.get_mut().is_some() {
-            self.commit_and_wait();
+            return self.commit_and_wait();
         }
+        // All three are empty: nothing but the guards is to be dropped, and nobody asks the others again.
+        let Work { held, extras, outbox, undo, .. } = self;
+        std::mem::forget((extras, outbox, undo));
+        drop(held);
     }
 
     #[cold]

@@ -43,6 +43,9 @@ impl Work<'_> {
         let value = change(entry.as_ref().map(|entry| entry.view().string()).transpose()?)?;
         match entry.filter(|entry| !undoing && entry.boxed().is_none()) {
             Some(entry) => {
+                if entry.overwrite_int(value, stamp) {
+                    return Ok(value);
+                }
                 let before = entry.mem();
                 entry.set_payload(Payload::Int(value));
                 entry.set_access(stamp);
@@ -203,7 +206,8 @@ impl Work<'_> {
         if self.settle(key)? { Ok(false) } else { self.write_deadline(key, deadline) }
     }
 
-    pub(super) fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
+    /// The same for a key that has not expired.
+    pub fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(false) };
         let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else { return Ok(false) };
