@@ -13,6 +13,7 @@ mod command_info;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod expire;
 mod generic;
 mod geo;
@@ -60,6 +61,7 @@ const GROUPS: &[&[Row]] = &[
     zset_algebra::ROWS,
     stream::ROWS,
     generic::ROWS,
+    dump::ROWS,
     expire::ROWS,
     keyspace::ROWS,
     sort::ROWS,

@@ -12,6 +12,7 @@ pub mod hot;
 pub mod ordered;
 pub mod peers;
 pub mod pubsub;
+pub mod rdb;
 pub mod redis;
 pub mod sorted;
 pub mod waiting;
