@@ -137,8 +137,21 @@ impl Judge {
         Ok(State { digest, deadlines, streams })
     }
 
+    /// What would expire in the minutes that the comparison may take stays.
+    fn keep_all(&mut self) -> Result<(), String> {
+        for db in 0..16 {
+            for key in self.keys(db)? {
+                if matches!(self.ask(&[&b"PTTL"[..], &key])?, Reply::Integer(0..600_000)) {
+                    self.ask(&[&b"PERSIST"[..], &key])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Answers how many keys went both ways.
     fn compare(&mut self) -> Result<usize, String> {
+        self.keep_all()?;
         let before = self.state()?;
         self.ask(&["SAVE"])?;
         let path = self.server.folder().join("dump.rdb");
@@ -155,6 +168,7 @@ impl Judge {
         store.load_rdb_file(&path).map_err(|e| e.to_string())?;
         let ours = format!("{:?}", store.execute(["DEBUG", "DIGEST"]).map_err(|e| e.to_string())?);
         if ours != before.digest {
+            let _ = std::fs::copy(&path, std::env::temp_dir().join("larder-live-differs.rdb"));
             return Err(format!("larder reads {ours}, the server has {}", before.digest));
         }
         let mut files = vec![RdbSave::new()];
