@@ -82,7 +82,7 @@ pub fn stage<'k, R: Read>(keyspace: &'k Keyspace, read: R) -> Result<Loaded<'k>>
     let stamp = keyspace.clock.coarse_secs();
     let (mut staging, mut libraries, mut db) = (Staging::new(keyspace), Vec::new(), 0);
     let mut twice = None;
-    while let Some(item) = reader.next()? {
+    while let Some(item) = reader.next_item()? {
         match item {
             Item::SelectDb(number) => db = database(keyspace, number)?,
             Item::Function(code) => libraries.push(Bytes::from(code)),
