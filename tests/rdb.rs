@@ -234,7 +234,7 @@ fn random_stores_come_back() {
             }
             Err(error) => panic!("seed {seed}: {error}"),
         }
-        store.execute(["DEBUG", "RELOAD"]).unwrap();
+        assert_eq!(store.execute(["DEBUG", "RELOAD"]), Ok(Reply::OK));
         assert_eq!(store.digest().unwrap(), digest, "reloaded, seed {seed}");
         inside::check(&store);
     }
@@ -295,7 +295,7 @@ fn fields_with_deadlines_need_a_word() {
     assert_eq!(copy.hlen("h"), Ok(2));
     // DUMP and DEBUG RELOAD keep them.
     let digest = store.digest().unwrap();
-    store.execute(["DEBUG", "RELOAD"]).unwrap();
+    assert_eq!(store.execute(["DEBUG", "RELOAD"]), Ok(Reply::OK));
     let value = store.dump("h").unwrap().unwrap();
     store.restore_with("h", value, RestoreOptions::new().replace()).unwrap();
     assert_eq!(store.digest().unwrap(), digest);

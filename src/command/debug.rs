@@ -18,6 +18,8 @@ pub(super) const ROW: Row = Row::new(
     Run::Work(debug),
 )
 .hold(Hold::All)
+// RELOAD puts everything anew.
+.caches()
 .doc("Looks inside the store, for tests", "depends on the subcommand");
 
 /// How each subcommand is written, and what it does.

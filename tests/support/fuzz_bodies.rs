@@ -141,7 +141,7 @@ fn load_and_save(data: &[u8]) {
         assert_eq!(copy.load_rdb(&file[..]).unwrap().keys, loaded.keys);
         assert_eq!(copy.digest().unwrap(), digest);
     }
-    store.execute(["DEBUG", "RELOAD"]).unwrap();
+    assert_eq!(store.execute(["DEBUG", "RELOAD"]), Ok(larder::Reply::OK));
     assert_eq!(store.digest().unwrap(), digest);
     inside::check(&store);
 }
