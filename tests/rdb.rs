@@ -325,6 +325,20 @@ fn loading_into_a_store_that_has_data() {
     inside::check(&store);
 }
 
+#[test]
+fn an_ordered_index_follows_what_is_loaded() {
+    let store = Store::builder().ordered_keys(true).background(false).build().unwrap();
+    let from = sample();
+    from.del(["t"]).unwrap();
+    let file = from.save_rdb(Vec::new()).unwrap();
+    for _ in 0..2 {
+        store.load_rdb(&file[..]).unwrap();
+        inside::check(&store);
+        let found: Vec<_> = store.scan_prefix("").map(|key| key.unwrap()).collect();
+        assert_eq!(found, ["h", "i", "l", "m", "n", "s", "x", "z"]);
+    }
+}
+
 /// Libraries of functions are nothing to larder yet; they are kept and written again.
 #[test]
 fn functions_are_kept() {

@@ -1,6 +1,7 @@
 //! Taking loaded keys over.
 
 use super::*;
+use crate::ds::key_order::Mark;
 use crate::keyspace::staging::Staging;
 
 impl Work<'_> {
@@ -13,11 +14,9 @@ impl Work<'_> {
                 let dues = [loaded.deadlines.first(), loaded.field_deadlines.first()];
                 let space = self.shard_mut(shard)?.make_space(db);
                 if space.table.is_empty() {
-                    let index = space.index.take();
-                    if let Some(index) = &index {
-                        loaded.table.iter().for_each(|entry| drop(index.get_or_insert(entry.key().into())));
-                    }
-                    *space = Space { index, ..loaded };
+                    let index = space.index.clone();
+                    index.iter().for_each(|index| self.enlist_all(index, &loaded));
+                    *self.shard_mut(shard)?.make_space(db) = Space { index, ..loaded };
                 } else {
                     self.on_db(db, |work| work.replace_all(loaded))?;
                 }
@@ -26,6 +25,17 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Enters all keys into the index. They are marked until the unit ends: somebody may wait to take one.
+    fn enlist_all(&mut self, index: &Arc<KeyIndex>, loaded: &Space) {
+        for entry in loaded.table.iter() {
+            let key = self.key(entry.key());
+            index.insert(key.bytes, Mark::Marked);
+            if entry.deadline().or(entry.field_deadline()).is_none() {
+                self.reindex_later(Arc::clone(index), &key);
+            }
+        }
     }
 
     fn replace_all(&mut self, loaded: Space) -> Result<()> {
