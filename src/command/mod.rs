@@ -13,6 +13,7 @@ mod command_info;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod expire;
 mod generic;
 mod geo;
@@ -61,6 +62,7 @@ const GROUPS: &[&[Row]] = &[
     zset_algebra::ROWS,
     stream::ROWS,
     generic::ROWS,
+    dump::ROWS,
     expire::ROWS,
     keyspace::ROWS,
     sort::ROWS,

@@ -12,16 +12,13 @@ impl Work<'_> {
             for (db, loaded) in spaces.into_iter().enumerate().filter(|(_, space)| !space.table.is_empty()) {
                 self.touch_watched(shard, db, |_, key| peek_in(&loaded, key).is_some())?;
                 let dues = [loaded.deadlines.first(), loaded.field_deadlines.first()];
-                let own = self.shard_mut(shard)?;
-                let awaited = !own.waiters.is_empty();
-                let space = own.make_space(db);
+                let space = self.shard_mut(shard)?.make_space(db);
                 if space.table.is_empty() {
-                    let index = space.index.take();
-                    if let Some(index) = &index {
-                        loaded.table.iter().for_each(|entry| index.insert(entry.key(), mark(entry, awaited)));
-                    }
+                    let index = space.index.clone();
+                    index.iter().for_each(|index| self.enlist_all(index, &loaded));
+                    let space = self.shard_mut(shard)?.make_space(db);
                     let old = std::mem::replace(space, Space { index, ..loaded });
-                    self.discard_space(shard, Box::new(old))?;
+                    self.discard_space(shard, Box::new(Space { index: None, ..old }))?;
                 } else {
                     self.on_db(db, |work| work.replace_all(loaded))?;
                 }
@@ -30,6 +27,17 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Enters all keys into the index. They are marked until the unit ends: somebody may wait to take one.
+    fn enlist_all(&mut self, index: &Arc<KeyIndex>, loaded: &Space) {
+        for entry in loaded.table.iter() {
+            let key = self.key(entry.key());
+            index.insert(key.bytes, Mark::Marked);
+            if entry.deadline().or(entry.field_deadline()).is_none() {
+                self.reindex_later(Arc::clone(index), &key);
+            }
+        }
     }
 
     fn replace_all(&mut self, loaded: Space) -> Result<()> {
@@ -41,10 +49,4 @@ impl Work<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether walks over the index must look a loaded key up: it may expire, or be taken by who waits for it.
-fn mark(entry: &Entry, awaited: bool) -> Mark {
-    let timed = entry.deadline().or(entry.field_deadline()).is_some();
-    if timed || awaited { Mark::Marked } else { Mark::Plain }
 }
