@@ -2,6 +2,7 @@
 //! here: a session in the process has none.
 
 use super::args::Args;
+use super::attend::Replies;
 use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, ALLOW_BUSY, FAST, Flags, Group, LOADING, NO_AUTH, NOSCRIPT, Row, Run, STALE};
@@ -114,23 +115,27 @@ fn select(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     session.db = session.store.keyspace().database(i64::from(args.int32(1)?))?;
     Ok(Reply::OK)
 }
-fn auth(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
+
+fn auth(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let asks = session.store.keyspace().clients.settings.asks_password();
     match args.rest(1) {
-        [_] => Err(Error::text(
+        [_] if !asks => Err(Error::text(
             "ERR AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         )),
-        [user, _] => check_user(user).map(|()| Reply::OK),
+        [password] => sign_in(session, b"default", password).map(|()| Reply::OK),
+        [user, password] => sign_in(session, user, password).map(|()| Reply::OK),
         _ => Err(Error::Syntax),
     }
 }
 
-/// There is one user, `default`, who has no password: any will do.
-fn check_user(user: &[u8]) -> Result<()> {
-    if user == b"default" {
-        return Ok(());
+/// There is one user, `default`; where there is no password any will do.
+fn sign_in(session: &mut Session, user: &[u8], password: &[u8]) -> Result<()> {
+    if user != b"default" || !session.store.keyspace().clients.settings.is_password(password) {
+        return Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."));
     }
-    Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."))
+    session.signed_in = true;
+    Ok(())
 }
 
 fn hello(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
@@ -144,14 +149,21 @@ fn hello(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let mut options = args.options(2);
     while let Some(word) = options.peek() {
         if options.take_with("AUTH", 2) {
-            check_user(options.word()?)?;
-            options.word()?;
+            let (user, password) = (options.word()?, options.word()?);
+            sign_in(session, user, password)?;
         } else if options.take_with("SETNAME", 1) {
             name_session(session, options.word()?)?;
         } else {
             let word = String::from_utf8_lossy(word);
             return Err(Error::owned(format!("ERR Syntax error in HELLO option '{word}'")));
         }
+    }
+    if !session.signed_in {
+        return Err(Error::text(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
+             <pass> option can be used to authenticate the client and select the RESP protocol version at the \
+             same time",
+        ));
     }
     session.protocol = protocol;
     Ok(greeting(session))
@@ -173,6 +185,7 @@ fn greeting(session: &Session) -> Reply {
 
 fn quit(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
     session.forget()?;
+    session.shown.closing = session.is_connection();
     Ok(Reply::OK)
 }
 
@@ -180,7 +193,11 @@ fn reset(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
     session.forget()?;
     session.db = 0;
     session.name = Bytes::new();
+    session.tell_names();
     session.protocol = Protocol::Resp2;
+    session.replies = Replies::On;
+    (session.shown.no_evict, session.shown.no_touch) = (false, false);
+    session.sign_out();
     Ok(Reply::Simple("RESET".into()))
 }
 
@@ -201,6 +218,7 @@ fn name_session(session: &mut Session, name: &[u8]) -> Result<()> {
         return Err(Error::text(text));
     }
     session.name = Bytes::from(name);
+    session.tell_names();
     Ok(())
 }
 
@@ -226,6 +244,7 @@ fn set_info(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
         return Err(Error::owned(format!("ERR {name} {why}")));
     }
     *which = Bytes::from(&args[3]);
+    session.tell_names();
     Ok(Reply::OK)
 }
 

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod args;
+mod attend;
 pub mod grammar;
 mod print;
 mod reply;
@@ -41,6 +42,8 @@ pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;
 pub use session::{Executing, Protocol, Session};
+#[cfg(feature = "server")]
+pub(crate) use wait::{Asked, Awaited};
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -105,7 +108,7 @@ pub fn replay(store: &crate::Store, units: &[crate::keyspace::Unit]) -> crate::R
     keyspace.loading.store(true, SeqCst);
     let replayed = units.iter().flatten().try_for_each(|effect| {
         let words: Vec<&[u8]> = effect.args.iter().map(|arg| &**arg).collect();
-        match store.db(effect.db).session().replay_words(&words)? {
+        match Session::passing(store.db(effect.db)).replay_words(&words)? {
             Reply::Error(error) => Err(error),
             _ => Ok(()),
         }

@@ -14,6 +14,7 @@ mod work;
 pub use effect::{Effect, Unit};
 pub use work::{Expiry, Place, Taken, Work};
 
+use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
 use crate::limits::Rules;
 use crate::pubsub::{After, Broker, EventClass};
@@ -110,6 +111,8 @@ pub struct Keyspace {
     /// Who listens to channels and to events.
     pub broker: Arc<Broker>,
     waits: WaitBook,
+    /// Who is connected.
+    pub clients: Clients,
     pub tally: Tally,
     pub counts: Counts,
     pub started_ms: u64,
@@ -173,6 +176,7 @@ impl Keyspace {
             reaped: AtomicBool::new(false),
             broker,
             waits: WaitBook::default(),
+            clients: Clients::default(),
             tally: Tally::default(),
             counts: Counts::default(),
             started_ms,

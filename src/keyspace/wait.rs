@@ -283,6 +283,11 @@ impl Keyspace {
         self.waits.sessions.lock().len()
     }
 
+    /// Whether a session waits.
+    pub fn is_blocked(&self, session: u64) -> bool {
+        self.waits.sessions.lock().contains_key(&session)
+    }
+
     /// How many wait at a key of database 0, for tests.
     pub fn waiting_at(&self, key: &str) -> usize {
         let shard = self.shard_of(self.key(key.as_bytes()).hash);
