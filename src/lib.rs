@@ -2,7 +2,7 @@
 #![warn(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
-#[cfg(feature = "server")]
+#[cfg(feature = "connections")]
 mod adapter;
 mod api;
 mod bytes;
@@ -31,6 +31,8 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
+#[cfg(feature = "redis")]
+pub use adapter::redis;
 #[cfg(feature = "server")]
 pub use adapter::server;
 #[cfg(feature = "typed-json")]

@@ -104,7 +104,6 @@ pub struct Shown {
     pub resp3: bool,
     pub monitors: bool,
     pub no_evict: bool,
-    pub no_touch: bool,
     pub closing: bool,
 }
 
@@ -119,16 +118,7 @@ impl Clients {
     /// Enters a client.
     pub fn enter(&self, id: u64, since: u32, origin: Origin) -> Arc<Client> {
         self.traffic.connections.fetch_add(usize::from(origin.is_connection), Relaxed);
-        let client = Arc::new(Client {
-            id,
-            since,
-            origin,
-            state: Mutex::new(State { last: since, ..State::default() }),
-            killed: AtomicBool::new(false),
-            waker: Mutex::new(None),
-            input: AtomicUsize::new(0),
-            output: AtomicUsize::new(0),
-        });
+        let client = Client::unseen(id, since, origin);
         self.open.lock().insert(id, Arc::clone(&client));
         client
     }
@@ -137,7 +127,6 @@ impl Clients {
     pub fn leave(&self, client: &Client) {
         self.traffic.connections.fetch_sub(usize::from(client.origin.is_connection), Relaxed);
         self.traffic.backlog.fetch_sub(client.output.load(Relaxed), Relaxed);
-        self.monitors.remove(client.id);
         self.open.lock().remove(&client.id);
     }
 
@@ -149,6 +138,14 @@ impl Clients {
     /// The client of a number.
     pub fn get(&self, id: u64) -> Option<Arc<Client>> {
         self.open.lock().get(&id).cloned()
+    }
+
+    /// Counts from zero again.
+    pub fn reset_stats(&self) {
+        let traffic = &self.traffic;
+        self.stats.clear();
+        let counts = [&traffic.rejected, &traffic.input, &traffic.output, &traffic.reads, &traffic.writes];
+        counts.into_iter().for_each(|count| count.store(0, Relaxed));
     }
 
     /// Wakes every connection, to look again at what holds it.
@@ -175,6 +172,20 @@ impl Clients {
 }
 
 impl Client {
+    /// One that is in nobody's list.
+    pub fn unseen(id: u64, since: u32, origin: Origin) -> Arc<Client> {
+        Arc::new(Client {
+            id,
+            since,
+            origin,
+            state: Mutex::new(State { last: since, ..State::default() }),
+            killed: AtomicBool::new(false),
+            waker: Mutex::new(None),
+            input: AtomicUsize::new(0),
+            output: AtomicUsize::new(0),
+        })
+    }
+
     /// Notes that a command begins.
     pub fn begins(&self, command: &'static str, now: u32) {
         let mut state = self.state.lock();

@@ -10,9 +10,10 @@ pub struct Settings {
     pub max_clients: AtomicI64,
     /// Seconds after which an idle connection ends; 0 for never.
     pub timeout: AtomicI64,
-    pub tcp_keepalive: AtomicI64,
     /// Whether other hosts are refused while there is no password.
     pub protected: AtomicBool,
+    /// Whether connections may use DEBUG.
+    pub allows_debug: AtomicBool,
     /// A command that takes so many microseconds is noted; negative: none is.
     pub slower_than: AtomicI64,
     pub slowlog_len: AtomicI64,
@@ -46,8 +47,8 @@ impl Default for Settings {
             password: RwLock::default(),
             max_clients: AtomicI64::new(10_000),
             timeout: AtomicI64::new(0),
-            tcp_keepalive: AtomicI64::new(300),
             protected: AtomicBool::new(true),
+            allows_debug: AtomicBool::new(false),
             slower_than: AtomicI64::new(10_000),
             slowlog_len: AtomicI64::new(128),
             latency_threshold: AtomicI64::new(0),

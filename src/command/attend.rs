@@ -1,12 +1,11 @@
 //! What goes on around a command of a session that others can see: they are told of it, it is timed, MONITOR shows it.
 
-use super::reply::Reply;
 use super::row::{ADMIN, FAST, Row, SKIP_MONITOR, SKIP_SLOWLOG};
 use super::session::{Protocol, Session};
 use super::wait::Asked;
 use crate::clients::{Shown, SlowCommand, cut};
 use crate::keyspace::wait::Waiter;
-use crate::{Bytes, Result};
+use crate::{Bytes, Error, Result};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -17,6 +16,10 @@ pub enum Replies {
     Off,
     /// Neither that of the command that said so nor the next one.
     SkipTwo,
+    #[cfg_attr(
+        not(feature = "connections"),
+        expect(dead_code, reason = "only a connection leaves replies out")
+    )]
     SkipOne,
 }
 
@@ -30,13 +33,26 @@ impl Session {
             self.show(row, words);
         }
         let start = self.now_micros();
-        let asked = self.dispatch(row, words, waiter);
+        let asked = self.check_debug(row).and_then(|()| self.dispatch(row, words, waiter));
         self.note(row, words, self.now_micros().saturating_sub(start), asked.is_err());
         if row.name == "EXEC" {
             self.show(row, words);
         }
         self.tell();
         asked
+    }
+
+    /// DEBUG is for who has the store, or may by its settings.
+    fn check_debug(&self, row: &Row) -> Result<()> {
+        let settings = &self.store.keyspace().clients.settings;
+        if row.name != "DEBUG" || !self.is_connection() || settings.allows_debug.load(Relaxed) {
+            return Ok(());
+        }
+        Err(Error::text(
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
+             it from a local connection, otherwise you need to set this option in the configuration file, and then \
+             restart the server.",
+        ))
     }
 
     /// A clock to measure by: on a manual one commands take no time.
@@ -143,7 +159,7 @@ impl Session {
     }
 
     /// Whether the reply of the command that just ran is sent.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn takes_reply(&mut self) -> bool {
         let (takes, then) = match self.replies {
             Replies::On => (true, Replies::On),
@@ -156,13 +172,13 @@ impl Session {
     }
 
     /// Whether it wants to be ended, by QUIT, say.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn is_closing(&self) -> bool {
         self.shown.closing
     }
 
     /// When a command may go on that CLIENT PAUSE holds, in milliseconds since 1970.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn held(&self, words: &[&[u8]]) -> Option<u64> {
         let keyspace = self.store.keyspace();
         let row = self.resolve(words).ok()?;
@@ -174,14 +190,20 @@ impl Session {
         keyspace.clients.pause.holds(writes, || keyspace.clock.now_ms())
     }
 
+    /// Lets a connection do without the password: who opened it has the store itself.
+    #[cfg(feature = "redis")]
+    pub(crate) fn trust(&mut self) {
+        self.signed_in = true;
+    }
+
     /// Who it is to others.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn client(&self) -> Option<&std::sync::Arc<crate::clients::Client>> {
         self.client.as_ref()
     }
 
     /// Whether it has signed in, or need not.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn is_signed_in(&self) -> bool {
         self.signed_in
     }
@@ -213,10 +235,4 @@ fn redacted<'a>(row: &Row, words: &[&'a [u8]]) -> Vec<&'a [u8]> {
         _ => {}
     }
     shown
-}
-
-/// A reply that says nothing; for commands whose connection ends without one.
-pub fn silence(session: &mut Session) -> Reply {
-    session.replies = Replies::Off;
-    Reply::OK
 }

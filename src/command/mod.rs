@@ -10,6 +10,8 @@ pub mod row;
 mod session;
 
 mod bitmap;
+mod client;
+mod cluster;
 mod command_info;
 mod config;
 mod connection;
@@ -23,11 +25,14 @@ mod help;
 mod hyperloglog;
 mod info;
 mod keyspace;
+mod latency;
 mod list;
 mod list_wait;
 mod pubsub;
+mod scripting;
 mod server;
 mod set;
+mod slowlog;
 mod sort;
 mod stream;
 mod stream_group;
@@ -42,7 +47,7 @@ pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;
 pub use session::{Executing, Protocol, Session};
-#[cfg(feature = "server")]
+#[cfg(feature = "connections")]
 pub(crate) use wait::{Asked, Awaited};
 
 use std::collections::HashMap;
@@ -70,6 +75,8 @@ const GROUPS: &[&[Row]] = &[
     pubsub::ROWS,
     connection::ROWS,
     server::ROWS,
+    cluster::ROWS,
+    scripting::ROWS,
 ];
 
 /// All rows, containers' subcommands not among them (see [`Row::subcommands`]).

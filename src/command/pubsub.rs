@@ -142,14 +142,14 @@ impl Session {
     }
 
     /// A further confirmation of the command that just ran.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn next_confirmation(&mut self) -> Option<Reply> {
         let confirmation = self.mail.as_mut()?.confirmations.pop_front()?;
         Some(self.shape(confirmation))
     }
 
     /// Whether messages of a command's own publishing follow its reply, instead of going before it.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn pushes_late(&self) -> bool {
         self.store.keyspace().rules.profile.has((7, 2))
     }

@@ -60,6 +60,8 @@ pub struct Session {
     /// Whether it may run what needs a password, where one is set.
     pub(super) signed_in: bool,
     pub(super) replies: Replies,
+    /// It runs what MULTI queued: nothing may wait.
+    pub(super) in_exec: bool,
     /// Every command of the store, if MONITOR asked for them.
     pub(super) monitor: Option<Arc<Inbox<Line>>>,
 }
@@ -112,6 +114,7 @@ impl Session {
             told: Shown::default(),
             signed_in: true,
             replies: Replies::On,
+            in_exec: false,
             monitor: None,
         }
     }
@@ -170,7 +173,7 @@ impl Session {
     }
 
     /// Begins a command for a task: the reply is still to be given to [`Session::answer`].
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(crate) fn start(&mut self, words: &[&[u8]]) -> Result<Asked> {
         self.check()?;
         self.begin(words, Waiter::Task)
@@ -338,7 +341,7 @@ impl Session {
     }
 
     /// Whether something is queued that CLIENT PAUSE WRITE would hold.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "connections")]
     pub(super) fn queue_writes(&self) -> bool {
         self.multi.iter().flat_map(|queue| &queue.commands).any(|(row, _)| row.writes())
     }
@@ -369,8 +372,10 @@ impl Session {
             work.commit();
             return Ok(Reply::NullArray);
         }
+        self.in_exec = true;
         let replies =
             queue.commands.iter().map(|(row, words)| self.run_queued(&mut work, row, words)).collect();
+        self.in_exec = false;
         work.commit();
         Ok(Reply::Array(replies))
     }
@@ -490,6 +495,7 @@ impl Drop for Session {
         // Inside a body nothing can be locked; the flags' dead ends are then swept by the next WATCH of the keys.
         let watching = std::mem::take(&mut self.watching);
         let _ = self.unwatch_all(watching);
+        self.stop_monitoring();
         if let Some(client) = &self.client {
             self.store.keyspace().clients.leave(client);
         }

@@ -1,6 +1,6 @@
 //! Listening: connections are taken, refused, looked after, and all ended at the end.
 
-use super::connection::Connection;
+use crate::adapter::connection::Connection;
 use crate::clients::{Client, Origin};
 use crate::{Session, Store};
 use std::collections::HashMap;

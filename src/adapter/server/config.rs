@@ -25,6 +25,7 @@ pub struct Config {
     max_clients: Option<u32>,
     timeout: Option<Duration>,
     protected: bool,
+    debug: bool,
     pub(super) threads: usize,
 }
 
@@ -38,6 +39,7 @@ impl Default for Config {
             max_clients: None,
             timeout: None,
             protected: true,
+            debug: false,
             threads: 1,
         }
     }
@@ -91,6 +93,12 @@ impl Config {
         self
     }
 
+    /// Lets clients use DEBUG, as test suites do.
+    pub fn debug_commands(mut self) -> Config {
+        self.debug = true;
+        self
+    }
+
     /// How many threads serve; one unless told otherwise.
     pub fn threads(mut self, threads: usize) -> Config {
         self.threads = threads;
@@ -126,6 +134,7 @@ impl Config {
             settings.timeout.store(timeout.as_secs().min(i32::MAX as u64) as i64, Relaxed);
         }
         settings.protected.store(self.protected, Relaxed);
+        settings.allows_debug.store(self.debug, Relaxed);
         settings.port.store(addrs.first().map_or(0, |addr| addr.port().into()), Relaxed);
         let bind: Vec<String> = addrs.iter().map(|addr| addr.ip().to_string()).collect();
         *settings.bind.write() = bind.join(" ");

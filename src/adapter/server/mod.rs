@@ -4,9 +4,7 @@
 //! connection is a session of the store; dropping the server ends them all and returns when nothing of it is left.
 
 mod accept;
-mod buffer;
 mod config;
-mod connection;
 
 pub use config::Config;
 
@@ -68,7 +66,9 @@ impl Server {
         let thread = thread::Builder::new().name("larder-server".into());
         let thread = thread.spawn(move || runtime.block_on(accept::serve(listeners, shared)))?;
         let sender = stop.clone();
-        let on_shutdown: Arc<dyn Fn() + Send + Sync> = Arc::new(move || drop(sender.send_replace(true)));
+        let on_shutdown: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+            sender.send_replace(true);
+        });
         clients(store).on_shutdown(Arc::clone(&on_shutdown));
         Ok(Server {
             store: store.clone(),

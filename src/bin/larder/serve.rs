@@ -60,6 +60,10 @@ struct Serve {
     /// Whether other hosts are refused while there is no password
     #[arg(long, value_name = "YES|NO", default_value = "yes", value_parser = ["yes", "no"])]
     protected_mode: String,
+
+    /// Whether clients may use DEBUG
+    #[arg(long, value_name = "YES|NO", default_value = "no", value_parser = ["yes", "no"])]
+    enable_debug_command: String,
 }
 
 /// Serves until SHUTDOWN.
@@ -93,6 +97,9 @@ impl Serve {
         }
         if let Some(password) = &self.requirepass {
             config = config.password(password.as_str());
+        }
+        if self.enable_debug_command == "yes" {
+            config = config.debug_commands();
         }
         if self.protected_mode == "no" { config.unprotected() } else { config }
     }
