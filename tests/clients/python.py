@@ -83,7 +83,7 @@ def transactions(r):
         pipe.multi()
         pipe.incr("p")
         show("watch", refused(pipe.execute))
-    show("transaction", r.transaction(lambda pipe: pipe.incr("p"), "p"))
+    show("transaction", r.transaction(lambda pipe: (pipe.multi(), pipe.incr("p")), "p"))
 
 
 def waiting(r):
@@ -114,7 +114,7 @@ def messages(r):
 
 async def in_tasks(protocol):
     r = redis.asyncio.Redis(unix_socket_path=SOCKET, protocol=protocol, decode_responses=True)
-    show("async", await asyncio.gather(*(r.incr("async") for _ in range(20))))
+    show("async", sorted(await asyncio.gather(*(r.incr("async") for _ in range(20)))))
     async with r.pipeline(transaction=True) as pipe:
         show("async pipeline", await pipe.set("ap", 1).incr("ap").execute())
     await r.aclose()
