@@ -122,8 +122,8 @@ impl<S: Scope> Store<S> {
         self.read(key, |work, key| ops::mget(work, key, &fields))
     }
 
-    /// HGETALL: all fields and values, in no order. They collect into any map. [`Store::hscan`] walks a large hash
-    /// without holding it all at once.
+    /// HGETALL: all fields and values, in no order. They collect into any map. Writers of the shard wait until all is
+    /// copied; [`Store::hscan`] walks a large hash without holding it all at once.
     ///
     /// Errors: [`Error::WrongType`] if the key holds another type. O(N).
     ///

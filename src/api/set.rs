@@ -105,8 +105,8 @@ impl<S: Scope> Store<S> {
         self.read(key, |work, key| ops::card(work, key))
     }
 
-    /// SMEMBERS: all members of the set at `key`, in no order. [`Store::sscan`] walks a large set without holding it
-    /// all at once.
+    /// SMEMBERS: all members of the set at `key`, in no order. Writers of the shard wait until all is copied;
+    /// [`Store::sscan`] walks a large set without holding it all at once.
     ///
     /// Errors: [`Error::WrongType`](crate::Error::WrongType) if the key holds another type. O(N).
     ///

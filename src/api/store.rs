@@ -23,6 +23,23 @@ use std::sync::Arc;
 /// assert_eq!(store.get("greeting")?.unwrap(), "hello");
 /// # Ok::<(), larder::Error>(())
 /// ```
+///
+/// # What long reads hold
+///
+/// Keys stand in shards, each with a lock of its own that readers share. While a read holds a shard, other reads of the
+/// shard go on, and writes to keys of the shard wait; nobody waits for what another shard does.
+///
+/// | read | holds | for how long |
+/// |---|---|---|
+/// | `lrange`, `hgetall`, `hkeys`, `smembers`, `zrange`, `xrange`, `sort` without patterns | the shard of its key | until all it answers is copied: some tens of milliseconds for a million elements |
+/// | `lwalk`, `hscan`, `sscan`, `zscan` | the shard of its key | for one page; nothing between two pages |
+/// | `sinter`, `sunion`, `zunion` and their kin, `xread`, `mget` | the shards of its keys | until the answer is made |
+/// | `keys` | one shard after the other | until that shard's keys are compared and copied: its share of the whole |
+/// | `scan`, `scan_prefix` | one shard after the other | for one page, of `count` keys or so; nothing between two pages |
+/// | `randomkey`, `dbsize` | one shard after the other | for a look at each |
+/// | `sort` with patterns, a transaction or MULTI with any of these in it | every shard | until it is done |
+///
+/// So a value or database that may be large and is written meanwhile is better walked than read as a whole.
 #[derive(Clone)]
 pub struct Store<S: Scope = Shared> {
     pub(super) scope: S,

@@ -45,7 +45,8 @@ impl SlowLog {
         self.0.lock().commands.iter().take(count).cloned().collect()
     }
 
-    pub fn len(&self) -> usize {
+    /// How many there are.
+    pub fn count(&self) -> usize {
         self.0.lock().commands.len()
     }
 

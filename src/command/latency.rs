@@ -83,8 +83,8 @@ fn latest(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
 
 fn reset(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let events = args.rest(2);
-    let forgotten = stats(session)
-        .forget_spikes(|event| events.is_empty() || events.iter().any(|word| *word == event.as_bytes()));
+    let forgotten =
+        stats(session).forget_spikes(|event| events.is_empty() || events.contains(&event.as_bytes()));
     Ok(Reply::Integer(forgotten as i64))
 }
 

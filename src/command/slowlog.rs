@@ -67,7 +67,7 @@ fn entry(slow: SlowCommand) -> Reply {
 }
 
 fn len(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    Ok(Reply::Integer(session.store.keyspace().clients.slowlog.len() as i64))
+    Ok(Reply::Integer(session.store.keyspace().clients.slowlog.count() as i64))
 }
 
 fn reset(session: &mut Session, _: &Args<'_>) -> Result<Reply> {

@@ -10,7 +10,7 @@ use super::wait::{Ask, ask};
 use crate::keyspace::Work;
 use crate::limits::Profile;
 use crate::num;
-use crate::ops::wait::Members;
+use crate::ops::wait::Pop;
 use crate::ops::zset::{self as ops, Given, Scored, ZEnd};
 use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way, ZSetRef};
 use crate::{Bytes, Error, Result};
@@ -302,7 +302,7 @@ fn zmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 fn bzmpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     let (keys, end, count) = args.multi_pop(2, end)?;
     let timeout = args.timeout(profile, 1)?;
-    ask(Members { end, count }, keys, timeout, |(key, pairs)| from_key(&key, pairs)).boxed()
+    ask(Pop { end, count }, keys, timeout, |(key, pairs)| from_key(&key, pairs)).boxed()
 }
 
 fn end(options: &mut Options<'_>) -> Result<ZEnd> {
@@ -334,7 +334,7 @@ fn pop_or_wait(args: &Args<'_>, profile: Profile, end: ZEnd) -> Result<Box<dyn A
         let pair = pairs.into_iter().flat_map(|(member, score)| [Reply::Bulk(member), Reply::Double(score)]);
         Reply::Array(std::iter::once(Reply::Bulk(key)).chain(pair).collect())
     };
-    ask(Members { end, count: 1 }, keys, timeout, answer).boxed()
+    ask(Pop { end, count: 1 }, keys, timeout, answer).boxed()
 }
 
 // ---- looking

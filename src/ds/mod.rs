@@ -9,6 +9,7 @@ pub mod directory;
 pub mod front;
 pub mod glob;
 pub mod intset;
+pub mod key_order;
 pub mod member;
 pub mod ordered;
 pub mod packed;

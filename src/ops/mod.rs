@@ -15,6 +15,7 @@ pub mod set;
 pub mod sort;
 pub mod stream;
 pub mod stream_group;
+pub mod stream_wait;
 pub mod string;
 pub mod wait;
 pub mod zset;

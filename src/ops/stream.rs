@@ -166,17 +166,6 @@ pub fn range(work: &Work<'_>, key: &Key<'_>, span: Span, each: impl FnMut(EntryR
     Ok(())
 }
 
-/// The last id of a stream, after which XREAD's `$` reads.
-pub fn last_id(work: &Work<'_>, key: &Key<'_>) -> Result<StreamId> {
-    Ok(open(work, key)?.map_or(StreamId::MIN, |stream| stream.head().last))
-}
-
-/// The id after which the last entry is read, for XREAD's `+`.
-pub fn before_last(work: &Work<'_>, key: &Key<'_>) -> Result<StreamId> {
-    let last = open(work, key)?.and_then(Stream::last_valid);
-    Ok(last.and_then(StreamId::prev).unwrap_or(StreamId::MIN))
-}
-
 /// XREAD of one stream: the entries after an id, if there is one.
 pub fn after<'w>(
     work: &'w Work<'_>,

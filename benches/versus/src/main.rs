@@ -18,8 +18,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes
   versus sorted [members] [rounds] [peers]
                                   the skiplist beside a counted B+tree, BTreeSet and crossbeam's SkipSet
-  versus waiting [items]          BLPOP: hand-off from a push to a thread that waits, and a list drained by two threads, beside
-                                  a Redis server over a unix socket in the same run
+  versus waiting [items]          BLPOP: hand-off from a push to a thread that waits, and a list drained by two threads, and by two
+                                  threads and ten tasks, beside a Redis server over a unix socket in the same run; ten thousand who wait
 
 Criterion's benches of the hot commands: cargo bench --manifest-path benches/versus/Cargo.toml
 ";

@@ -1,5 +1,6 @@
 //! Changing a value in part: collections by their primitives, strings as buffers.
 
+use super::index::doubt;
 use super::write::move_deadline;
 use super::*;
 
@@ -93,6 +94,7 @@ impl Work<'_> {
                 space.entries_mem += entry.mem();
                 if let Some(at) = entry.field_deadline() {
                     space.field_deadlines.insert(at, key.hash);
+                    doubt(&space.index, key, true);
                     self.keyspace.due(index, at);
                 }
             }
@@ -125,6 +127,7 @@ impl Work<'_> {
         let next_field = boxed.field_deadline();
         if next_field != field {
             move_deadline(&mut space.field_deadlines, key.hash, field, next_field);
+            doubt(&space.index, key, field.is_none());
             self.keyspace.due(index, next_field.unwrap_or(u64::MAX));
         }
         if let Some(steps) = steps.filter(|steps| !steps.is_empty()) {
