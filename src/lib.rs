@@ -2,8 +2,12 @@
 #![warn(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[cfg(feature = "connections")]
+mod adapter;
 mod api;
 mod bytes;
+#[doc(hidden)]
+pub mod clients;
 mod clock;
 mod command;
 #[doc(hidden)]
@@ -29,6 +33,10 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
+#[cfg(feature = "redis")]
+pub use adapter::redis;
+#[cfg(feature = "server")]
+pub use adapter::server;
 #[cfg(feature = "typed-json")]
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]

@@ -1,6 +1,7 @@
 //! The store handle and its scopes.
 
 use super::Builder;
+use crate::clients::Origin;
 use crate::command::{Reply, Session};
 use crate::keyspace::wait::{Begun, Request, Waiter, Wish};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
@@ -180,7 +181,7 @@ impl Store {
 
     /// A session: what a connection is to a server (SELECT, MULTI, WATCH and RESP version live there).
     pub fn session(&self) -> Session {
-        Session::new(self.clone())
+        Session::new(self.clone(), Origin::default())
     }
 
     /// Runs one command given as words, with the reply in RESP3 kinds. Redis's errors are [`Reply::Error`]; an
@@ -193,7 +194,7 @@ impl Store {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn execute<A: AsRef<[u8]>>(&self, args: impl IntoIterator<Item = A>) -> Result<Reply> {
-        self.session().execute(args)
+        Session::passing(self.clone()).execute(args)
     }
 
     /// Removes what has expired and ends waits whose time is over, as the background reaper does. Only needed with

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod args;
+mod attend;
 pub mod grammar;
 mod print;
 mod reply;
@@ -9,6 +10,8 @@ pub mod row;
 mod session;
 
 mod bitmap;
+mod client;
+mod cluster;
 mod command_info;
 mod config;
 mod connection;
@@ -23,11 +26,14 @@ mod help;
 mod hyperloglog;
 mod info;
 mod keyspace;
+mod latency;
 mod list;
 mod list_wait;
 mod pubsub;
+mod scripting;
 mod server;
 mod set;
+mod slowlog;
 mod sort;
 mod stream;
 mod stream_group;
@@ -43,6 +49,8 @@ pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;
 pub use session::{Executing, Protocol, Session};
+#[cfg(feature = "connections")]
+pub(crate) use wait::{Asked, Awaited};
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -70,6 +78,8 @@ const GROUPS: &[&[Row]] = &[
     pubsub::ROWS,
     connection::ROWS,
     server::ROWS,
+    cluster::ROWS,
+    scripting::ROWS,
 ];
 
 /// All rows, containers' subcommands not among them (see [`Row::subcommands`]).
@@ -108,7 +118,7 @@ pub fn replay(store: &crate::Store, units: &[crate::keyspace::Unit]) -> crate::R
     keyspace.loading.store(true, SeqCst);
     let replayed = units.iter().flatten().try_for_each(|effect| {
         let words: Vec<&[u8]> = effect.args.iter().map(|arg| &**arg).collect();
-        match store.db(effect.db).session().replay_words(&words)? {
+        match Session::passing(store.db(effect.db)).replay_words(&words)? {
             Reply::Error(error) => Err(error),
             _ => Ok(()),
         }

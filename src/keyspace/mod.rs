@@ -17,6 +17,7 @@ mod work;
 pub use effect::{Effect, Unit};
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 
+use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
 use crate::ds::key_order::KeyOrder;
 use crate::limits::Rules;
@@ -116,6 +117,8 @@ pub struct Keyspace {
     /// Who listens to channels and to events.
     pub broker: Arc<Broker>,
     waits: WaitBook,
+    /// Who is connected.
+    pub clients: Clients,
     pub tally: Tally,
     pub counts: Counts,
     /// Sources of libraries of functions that files brought along: kept, and written again.
@@ -182,6 +185,7 @@ impl Keyspace {
             reaped: AtomicBool::new(false),
             broker,
             waits: WaitBook::default(),
+            clients: Clients::default(),
             tally: Tally::default(),
             counts: Counts::default(),
             libraries: Mutex::new(Vec::new()),

@@ -314,6 +314,11 @@ impl Keyspace {
         self.waits.sessions.lock().len()
     }
 
+    /// Whether a session waits.
+    pub fn is_blocked(&self, session: u64) -> bool {
+        self.waits.sessions.lock().contains_key(&session)
+    }
+
     /// How many results of waits were lost: nobody received them, and their keys hold other types by now.
     pub fn lost_results(&self) -> u64 {
         self.waits.lost.load(Relaxed)
