@@ -72,3 +72,13 @@ pub use value::stream::StreamId;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The engine's races under the model checkers.
+#[cfg(all(test, any(loom, shuttle)))]
+extern crate self as larder;
+#[cfg(all(test, loom))]
+#[path = "../tests/models/loom.rs"]
+mod loom_models;
+#[cfg(all(test, shuttle))]
+#[path = "../tests/models/shuttle.rs"]
+mod shuttle_models;

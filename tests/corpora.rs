@@ -38,6 +38,16 @@ fn packed() {
 }
 
 #[test]
+fn stream_block() {
+    replay("stream_block", fuzz_bodies::ordered::stream_block);
+}
+
+#[test]
+fn skiplist() {
+    replay("skiplist", fuzz_bodies::ordered::skiplist);
+}
+
+#[test]
 fn glob() {
     replay("glob", fuzz_bodies::glob);
 }

@@ -126,6 +126,7 @@ fn stats(work: &mut Work<'_>, out: &mut String) {
     field(out, "evicted_keys", 0);
     field(out, "keyspace_hits", totals.hits);
     field(out, "keyspace_misses", totals.misses);
+    field(out, "lost_wait_results", work.keyspace().lost_results());
     let broker = &work.keyspace().broker;
     field(out, "pubsub_channels", broker.count(Topic::Channel));
     field(out, "pubsub_patterns", broker.count(Topic::Pattern));

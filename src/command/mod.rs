@@ -31,6 +31,7 @@ mod sort;
 mod stream;
 mod stream_group;
 mod stream_info;
+mod stream_read;
 mod string;
 mod transactions;
 mod wait;

@@ -18,13 +18,13 @@ pub use effect::{Effect, Unit};
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 
 use crate::clock::{Clock, Due, Tick};
+use crate::ds::key_order::KeyOrder;
 use crate::limits::Rules;
 use crate::pubsub::{After, Broker, EventClass};
 use crate::rng::Rng;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::View;
 use crate::{Bytes, Error, Result};
-use crossbeam_skiplist::SkipSet;
 use shard::{Shard, Space};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -32,8 +32,9 @@ use std::sync::{Arc, Weak};
 use tally::Tally;
 use wait::WaitBook;
 
-/// The optional ordered key index of one database: a concurrent ordered set of its keys.
-pub type KeyIndex = SkipSet<Box<[u8]>>;
+/// The optional ordered key index of one database: a concurrent ordered set of its keys. A marked key may have come to
+/// nothing, or have expired: who meets it looks it up. Any other is there while it is in the index.
+pub type KeyIndex = KeyOrder;
 
 /// The most shards a store can have: ten bits of the hash are theirs.
 pub const MAX_SHARDS: usize = 1024;

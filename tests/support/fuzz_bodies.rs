@@ -3,6 +3,8 @@
 
 #[path = "inside.rs"]
 pub mod inside;
+#[path = "fuzz_ordered.rs"]
+pub mod ordered;
 
 use larder::ds::glob::{self, Rest};
 use larder::ds::intset::{IntSet, IntSetRef};

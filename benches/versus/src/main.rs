@@ -21,8 +21,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
   versus snapshot [keys] [members]
                                   the worst single write while a snapshot of 5M keys is taken, and of a set, a hash, a list and
                                   a sorted set of so many members; throughput beside, memory held
-  versus waiting [items]          BLPOP: hand-off from a push to a thread that waits, and a list drained by two threads, beside
-                                  a Redis server over a unix socket in the same run
+  versus waiting [items]          BLPOP: hand-off from a push to a thread that waits, and a list drained by two threads, and by two
+                                  threads and ten tasks, beside a Redis server over a unix socket in the same run; ten thousand who wait
 
 Criterion's benches of the hot commands: cargo bench --manifest-path benches/versus/Cargo.toml
 ";

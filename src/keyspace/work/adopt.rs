@@ -1,6 +1,7 @@
 //! Taking loaded keys over.
 
 use super::*;
+use crate::ds::key_order::Mark;
 use crate::keyspace::staging::Staging;
 
 impl Work<'_> {
@@ -15,7 +16,10 @@ impl Work<'_> {
                 if space.table.is_empty() {
                     let index = space.index.take();
                     if let Some(index) = &index {
-                        loaded.table.iter().for_each(|entry| drop(index.get_or_insert(entry.key().into())));
+                        for entry in loaded.table.iter() {
+                            let timed = entry.deadline().or(entry.field_deadline()).is_some();
+                            index.insert(entry.key(), if timed { Mark::Marked } else { Mark::Plain });
+                        }
                     }
                     let old = std::mem::replace(space, Space { index, ..loaded });
                     self.discard_space(shard, Box::new(old))?;
