@@ -679,7 +679,7 @@ impl Chunked {
             if gone == limit {
                 break;
             }
-            if self.ghost.is_on() && c.walk_from(0).any(|e| pred(e)) {
+            if self.ghost.is_on() && c.walk_from(0).any(&pred) {
                 save(&mut self.ghost, c);
             }
             let here = c.purge(0, limit - gone, &pred);

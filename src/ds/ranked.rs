@@ -259,6 +259,7 @@ impl Ranked {
             self.members -= slot.member.mem();
             taken(slot.member.bytes(), slot.score);
         }
+        self.mind_empty();
         if let Some(next) = next {
             self.index.prefetch(self.hash(next.bytes()));
         }

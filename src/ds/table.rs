@@ -217,18 +217,38 @@ impl<T: Item> Table<T> {
     /// that is in the table throughout is visited exactly once, however the table grows meanwhile.
     pub fn slice(&mut self, mark: Mark, want: usize, mut visit: impl FnMut(&mut T)) -> Mark {
         let Some((mark, segments)) = self.directory.under(mark) else { return Mark::END };
-        let mut tags: Vec<u32> = Vec::new();
-        for segment in segments.iter().filter_map(|at| self.directory.at(*at)) {
-            tags.extend(segment.iter().map(T::tag).filter(|tag| *tag >= mark.tag()));
-        }
-        let last = (tags.len() > want).then(|| *tags.select_nth_unstable(want.max(1) - 1).1);
-        let due = |item: &T| item.tag() >= mark.tag() && last.is_none_or(|last| item.tag() <= last);
+        let (tags, last) = self.next_tags(&segments, mark.tag(), want.max(1));
         for at in segments {
             let Some(segment) = self.directory.at_mut(at) else { continue };
-            segment.iter().filter(|item| due(item)).for_each(T::fetch);
-            segment.iter_mut().filter(|item| due(item)).for_each(&mut visit);
+            for tag in &tags {
+                segment.iter_hash(spread(*tag)).filter(|item| item.tag() == *tag).for_each(T::fetch);
+            }
+            for tag in &tags {
+                segment.iter_hash_mut(spread(*tag)).filter(|item| item.tag() == *tag).for_each(&mut visit);
+            }
         }
         mark.advance(last.map(|last| last + 1))
+    }
+
+    /// The smallest tags from `from` on of about `want` items in these segments, and the last of them if there are more.
+    fn next_tags(&self, segments: &[usize], from: u32, want: usize) -> (Vec<u32>, Option<u32>) {
+        let items = || segments.iter().filter_map(|at| self.directory.at(*at));
+        let (total, mut tags) = (items().map(HashTable::len).sum::<usize>(), Vec::new());
+        // Tags are spread evenly: a first pass looks only where about twice the wanted number should be.
+        let reach = ((want.min(total) as u64 * 2 + 16) << TAG_BITS) / total.max(1) as u64;
+        for end in [u64::from(from).saturating_add(reach), 1 << TAG_BITS] {
+            tags.clear();
+            let due = |tag: &u32| *tag >= from && u64::from(*tag) < end;
+            items().for_each(|segment| tags.extend(segment.iter().map(T::tag).filter(due)));
+            if tags.len() > want || end >= 1 << TAG_BITS {
+                break;
+            }
+        }
+        let last = (tags.len() > want).then(|| *tags.select_nth_unstable(want - 1).1);
+        tags.retain(|tag| last.is_none_or(|last| *tag <= last));
+        tags.sort_unstable();
+        tags.dedup();
+        (tags, last)
     }
 
     /// Visits the items with the tag of this hash, which may be the hash's own.

@@ -287,7 +287,9 @@ impl Snapshot {
             self.begun = true;
         }
         let (want, mut out) = (self.sizes.entries, Vec::with_capacity(self.sizes.entries));
-        let (last, done_with) = self.keyspace.cells[self.shard].lock.write().slice(self.db, want, &mut out);
+        let mut shard = self.keyspace.cells[self.shard].lock.write();
+        let (last, done_with) = shard.slice(self.db, want, &mut out);
+        sync::release_fairly(shard);
         self.shard += usize::from(last);
         drop(done_with);
         self.queue.extend(out);
@@ -300,7 +302,9 @@ impl Snapshot {
         let key = Key { bytes: &home.key, hash: home.hash };
         let had = {
             let shard = self.keyspace.cells[self.keyspace.shard_of(home.hash)].lock.read();
-            shard.pieces(&parts, &key, self.sizes.bytes)
+            let had = shard.pieces(&parts, &key, self.sizes.bytes);
+            sync::share_fairly(shard);
+            had
         };
         let Had::Pieces(pieces, last) = had else { return self.wait_for(parts) };
         self.lost_since = None;
