@@ -263,7 +263,6 @@ impl Ranked {
         if let Some(next) = next {
             self.index.prefetch(self.hash(next.bytes()));
         }
-        self.mind_empty();
     }
 
     /// Removes the members in these places, and shows each.
