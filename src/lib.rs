@@ -2,8 +2,12 @@
 #![warn(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[cfg(feature = "connections")]
+mod adapter;
 mod api;
 mod bytes;
+#[doc(hidden)]
+pub mod clients;
 mod clock;
 mod command;
 #[doc(hidden)]
@@ -32,6 +36,10 @@ mod sync;
 #[doc(hidden)]
 pub mod value;
 
+#[cfg(feature = "redis")]
+pub use adapter::redis;
+#[cfg(feature = "server")]
+pub use adapter::server;
 #[cfg(feature = "typed-json")]
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
@@ -77,3 +85,13 @@ pub use value::stream::StreamId;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The engine's races under the model checkers.
+#[cfg(all(test, any(loom, shuttle)))]
+extern crate self as larder;
+#[cfg(all(test, loom))]
+#[path = "../tests/models/loom.rs"]
+mod loom_models;
+#[cfg(all(test, shuttle))]
+#[path = "../tests/models/shuttle.rs"]
+mod shuttle_models;

@@ -28,6 +28,10 @@ pub enum Malformed {
     Count,
     /// The length of a word is none.
     Length,
+    /// More words than a client may send that has not signed in.
+    StrangerCount,
+    /// A longer word than a client may send that has not signed in.
+    StrangerLength,
     /// A word that does not begin with `$`.
     NoBulk(u8),
     /// An inline line whose quotes do not balance.
@@ -43,6 +47,8 @@ impl fmt::Display for Malformed {
             Malformed::LongLength => f.write_str("too big bulk count string"),
             Malformed::Count => f.write_str("invalid multibulk length"),
             Malformed::Length => f.write_str("invalid bulk length"),
+            Malformed::StrangerCount => f.write_str("unauthenticated multibulk length"),
+            Malformed::StrangerLength => f.write_str("unauthenticated bulk length"),
             Malformed::NoBulk(byte) => write!(f, "expected '$', got '{}'", char::from(*byte)),
             Malformed::Quotes => f.write_str("unbalanced quotes in request"),
         }
@@ -75,16 +81,27 @@ pub enum Request {
 /// ```
 #[derive(Debug, Default)]
 pub struct Parser {
-    words: Vec<Range<usize>>,
+    pub(crate) words: Vec<Range<usize>>,
     /// How much of the request has been read, once its head was.
     read: usize,
     /// How many words are to come; `None` at the start of a request.
     missing: Option<usize>,
     /// The next word's length, once it was read.
     length: Option<usize>,
+    /// Whether the client may send little.
+    is_stranger: bool,
 }
 
+/// What a client may send that has not signed in.
+const STRANGER_WORDS: i64 = 10;
+const STRANGER_LENGTH: usize = 16384;
+
 impl Parser {
+    /// Sets whether the client has not signed in and may send little.
+    pub fn restrict(&mut self, is_stranger: bool) {
+        self.is_stranger = is_stranger;
+    }
+
     /// Reads on in the request that begins with the first byte of `input`. After `More` the same bytes have to be
     /// shown again with what follows them; after a request, or an error, what comes behind it.
     pub fn read(&mut self, input: &[u8]) -> Result<Request, Malformed> {
@@ -125,6 +142,9 @@ impl Parser {
         let Some(digits) = count_line(&input[1..], Malformed::LongCount)? else { return Ok(None) };
         let count =
             parse_i64(digits).filter(|&count| count <= i64::from(i32::MAX)).ok_or(Malformed::Count)?;
+        if self.is_stranger && count > STRANGER_WORDS {
+            return Err(Malformed::StrangerCount);
+        }
         self.words.clear();
         self.read = 1 + digits.len() + 2;
         Ok(Some(usize::try_from(count).unwrap_or(0)))
@@ -142,6 +162,9 @@ impl Parser {
                 };
                 let length = parse_i64(digits).and_then(|length| usize::try_from(length).ok());
                 let length = length.filter(|&length| length <= MAX_STRING).ok_or(Malformed::Length)?;
+                if self.is_stranger && length > STRANGER_LENGTH {
+                    return Err(Malformed::StrangerLength);
+                }
                 self.read += line.len() + 2;
                 self.length = Some(length);
                 length

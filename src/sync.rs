@@ -1,7 +1,35 @@
-//! The locks, named here alone so that a model checker's can stand in, and the mark that a thread is
-//! inside a user's body.
+//! The locks, named here alone so that a model checker's can stand in, and the mark that a thread is inside a user's body.
 
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+/// A model checker's, for the models in `tests/models`.
+#[cfg(all(test, any(loom, shuttle)))]
+#[path = "sync/checked.rs"]
+pub(crate) mod locks;
+
+#[cfg(not(all(test, any(loom, shuttle))))]
+mod locks {
+    pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+    pub use std::{sync::atomic, thread_local as locals};
+
+    /// How often to look before a thread goes to sleep.
+    #[inline(always)]
+    pub fn looks(times: usize) -> usize {
+        times
+    }
+
+    pub fn release_fairly<T>(guard: RwLockWriteGuard<'_, T>) {
+        RwLockWriteGuard::unlock_fair(guard);
+    }
+
+    pub fn share_fairly<T>(guard: RwLockReadGuard<'_, T>) {
+        RwLockReadGuard::unlock_fair(guard);
+    }
+}
+
+pub(crate) use locks::{
+    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, looks,
+};
+/// The locks of what the whole process shares: it outlives a model checker's runs, which must not see it.
+pub(crate) use parking_lot::{Condvar as ProcessCondvar, Mutex as ProcessMutex};
 use std::cell::{Cell, RefCell};
 
 use crate::{Error, Result};
@@ -9,15 +37,15 @@ use crate::{Error, Result};
 /// Gives a lock up to whoever waits for it, if any. One who takes the same lock again and again would otherwise have it
 /// again before a sleeper is awake, for half a millisecond at a time.
 pub(crate) fn release_fairly<T>(guard: RwLockWriteGuard<'_, T>) {
-    RwLockWriteGuard::unlock_fair(guard);
+    locks::release_fairly(guard);
 }
 
 /// The same for a lock that is shared.
 pub(crate) fn share_fairly<T>(guard: RwLockReadGuard<'_, T>) {
-    RwLockReadGuard::unlock_fair(guard);
+    locks::share_fairly(guard);
 }
 
-thread_local! {
+locks::locals! {
     /// Where this thread is.
     static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
     /// What was put off while the thread was inside a body.
@@ -38,7 +66,7 @@ enum Place {
 /// Fails when the caller is inside a body: any lock it took now could wait for itself.
 #[inline]
 pub(crate) fn check_outside_body() -> Result<()> {
-    match PLACE.get() {
+    match PLACE.with(Cell::get) {
         Place::Outside => Ok(()),
         Place::InBody | Place::InBodyOwing => Err(Error::Reentrant),
         Place::Owing => {
@@ -53,16 +81,16 @@ pub(crate) fn outside_body(work: impl FnOnce() + 'static) {
     match check_outside_body() {
         Ok(()) => work(),
         Err(_) => {
-            PLACE.set(Place::InBodyOwing);
-            PUT_OFF.with_borrow_mut(|put_off| put_off.push(Box::new(work)));
+            PLACE.with(|place| place.set(Place::InBodyOwing));
+            PUT_OFF.with(|put_off| put_off.borrow_mut().push(Box::new(work)));
         }
     }
 }
 
 #[cold]
 fn pay() {
-    PLACE.set(Place::Outside);
-    let owed = PUT_OFF.with_borrow_mut(std::mem::take);
+    PLACE.with(|place| place.set(Place::Outside));
+    let owed = PUT_OFF.with(RefCell::take);
     owed.into_iter().for_each(|work| work());
 }
 
@@ -72,9 +100,9 @@ pub(crate) struct BodyMark(Place);
 impl BodyMark {
     #[inline]
     pub fn set() -> Self {
-        let before = PLACE.get();
+        let before = PLACE.with(Cell::get);
         if before == Place::Outside {
-            PLACE.set(Place::InBody);
+            PLACE.with(|place| place.set(Place::InBody));
         }
         BodyMark(before)
     }
@@ -84,8 +112,8 @@ impl Drop for BodyMark {
     #[inline]
     fn drop(&mut self) {
         if self.0 == Place::Outside {
-            let owing = PLACE.get() == Place::InBodyOwing;
-            PLACE.set(if owing { Place::Owing } else { Place::Outside });
+            let owing = PLACE.with(Cell::get) == Place::InBodyOwing;
+            PLACE.with(|place| place.set(if owing { Place::Owing } else { Place::Outside }));
         }
     }
 }

@@ -42,6 +42,16 @@ fn packed() {
 }
 
 #[test]
+fn stream_block() {
+    replay("stream_block", fuzz_bodies::ordered::stream_block);
+}
+
+#[test]
+fn skiplist() {
+    replay("skiplist", fuzz_bodies::ordered::skiplist);
+}
+
+#[test]
 fn glob() {
     replay("glob", fuzz_bodies::glob);
 }
@@ -81,6 +91,16 @@ fn sow_logs() {
         let kept = if number % 2 == 0 { &*text } else { text.split_once('\n').unwrap().1 };
         fs::write(corpus("manifest").join(format!("parts-{number:02}")), kept).unwrap();
     }
+}
+
+#[test]
+fn rdb() {
+    replay("rdb", fuzz_bodies::rdb);
+}
+
+#[test]
+fn restore() {
+    replay("restore", fuzz_bodies::restore);
 }
 
 /// Writes the seeds of `commands` anew, from the transcripts: a few sections in each file, replies left out.

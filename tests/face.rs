@@ -2,8 +2,8 @@
 //! hashes, lists, sets, sorted sets; transactions and walks; a test that owns time; the same commands as text.
 
 use larder::{
-    Bytes, Clock, Error, MkStream, Reply, Result, Scope, SetOptions, Store, StreamId, Ttl, XAddOptions,
-    ZRange,
+    Block, Bytes, Clock, Error, MkStream, Reply, Result, Scope, SetOptions, Store, StreamId, Ttl,
+    XAddOptions, ZRange,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
@@ -84,7 +84,8 @@ fn a_stream_with_a_consumer_group() -> Result<()> {
     store.xadd("events", [("type", "signup"), ("user", "42")])?;
     store.xadd_with("events", [("type", "login")], XAddOptions::new().maxlen_approx(10_000))?;
     let mut types = Vec::new();
-    for entry in store.xreadgroup("events", "mailers", "worker-1").count(10).read()? {
+    let soon = Block::For(Duration::from_secs(5));
+    for entry in store.xreadgroup("events", "mailers", "worker-1").count(10).block(soon).read()? {
         types.extend(entry.get("type").cloned());
         store.xack("events", "mailers", [entry.id])?;
     }

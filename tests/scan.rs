@@ -262,3 +262,50 @@ fn what_comes_to_nothing_is_not_seen_by_prefix_walks() {
         }
     });
 }
+
+/// A long walk waits at a shard that is held, and holds no other meanwhile: whoever writes to another goes on.
+#[test]
+fn a_walk_holds_one_shard_at_a_time() {
+    use std::sync::mpsc;
+    let store = Store::builder().seed(5).shards(8).build().unwrap();
+    fill(&store, "k", 0, 4000);
+    let shard = |name: &str| store.keyspace().shard_of(store.keyspace().key(name.as_bytes()).hash);
+    let of_shard = |n: usize| (0..).map(|i| format!("k:{i}")).find(|name| shard(name) == n).unwrap();
+    type Walk = fn(&Store) -> usize;
+    let walks: [Walk; 5] = [
+        |store| store.keys("k:*").unwrap().len(),
+        |store| store.scan().count(1_000_000).map(Result::unwrap).count(),
+        |store| page(store, "0", "1000000").1.len(),
+        |store| store.dbsize().unwrap() as usize,
+        // All shards are asked for their sizes, and one for a key.
+        |store| 4000 * (0..50).filter(|_| store.randomkey().unwrap().is_some()).count() / 50,
+    ];
+    for (held, walk) in [0, 3, 7].into_iter().flat_map(|held| walks.map(|walk| (held, walk))) {
+        let (open, opened) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let (store, name) = (&store, of_shard(held));
+            scope.spawn(move || {
+                store.transaction([&name], |_| {
+                    open.send(()).unwrap();
+                    // Nobody lets go for a minute: the walk holds what a writer needs.
+                    assert!(
+                        released.recv_timeout(Duration::from_secs(60)).is_ok(),
+                        "a writer waits for the walk"
+                    );
+                    Ok(())
+                })
+            });
+            opened.recv().unwrap();
+            let walker = scope.spawn(move || walk(store));
+            // It comes to the held shard in far less.
+            std::thread::sleep(Duration::from_millis(20));
+            for other in (0..8).filter(|other| *other != held) {
+                store.set(of_shard(other), "written meanwhile").unwrap();
+            }
+            assert!(!walker.is_finished());
+            release.send(()).unwrap();
+            assert_eq!(walker.join().unwrap(), 4000);
+        });
+    }
+}

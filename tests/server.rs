@@ -202,6 +202,9 @@ fn doubles_in_resp2_look_as_the_version_prints_them() {
 fn every_container_explains_itself() {
     let store = Store::builder().profile(Profile::V8_0).build().unwrap();
     for row in larder::rows().filter(|row| !row.subcommands().is_empty()) {
+        if row.name == "CLUSTER" {
+            continue; // as on a server without cluster mode, all of it is refused
+        }
         let Reply::Array(lines) = run(&store, &format!("{} HELP", row.name)) else {
             panic!("{} HELP answers no list", row.name);
         };

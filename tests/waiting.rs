@@ -358,6 +358,46 @@ fn what_nobody_received_goes_back_to_its_end() {
     nobody_waits(&store);
 }
 
+/// A key holds another type by the time its element would go back: whoever waits there gets it, first come first served;
+/// what is left over is lost and counted.
+#[test]
+fn what_cannot_go_back_goes_to_those_who_wait() {
+    let (store, _) = quiet();
+    let lost = || store.execute(["INFO", "stats"]).map(|info| support::text::show(&info)).unwrap();
+    store.keyspace().record_effects(true);
+    let mut several = store.blmpop_async(["q"], Side::Left, 3, Block::Forever);
+    assert!(poll(&mut several).is_pending());
+    let (mut one, mut two) = (pop(&store, "q", Block::Forever), pop(&store, "q", Block::Forever));
+    store.rpush("q", ["1", "2", "3"]).unwrap();
+    store.set("q", "a string").unwrap();
+    drop(several);
+    assert_eq!((element(&mut one), element(&mut two)), ("1".into(), "2".into()));
+    assert_eq!(store.get("q").unwrap().unwrap(), "a string");
+    assert!(lost().contains("lost_wait_results:1"));
+
+    let mut lowest = store.bzpopmin_async(["z"], Block::Forever);
+    let mut next = store.bzpopmax_async(["other", "z"], Block::Forever);
+    let mut list = pop(&store, "z", Block::Forever);
+    assert!(poll(&mut lowest).is_pending() && poll(&mut next).is_pending());
+    store.zadd("z", [(1.5, "m")]).unwrap();
+    store.set("z", "a string").unwrap();
+    drop(lowest);
+    assert_eq!(served(&mut next).unwrap(), ("z".into(), "m".into(), 1.5));
+    assert!(poll(&mut list).is_pending(), "a list is not what it waits for");
+    assert!(lost().contains("lost_wait_results:1"));
+
+    let waiting = pop(&store, "r", Block::Forever);
+    store.rpush("r", ["x"]).unwrap();
+    store.sadd("r", ["m"]).unwrap();
+    drop(waiting);
+    assert!(lost().contains("lost_wait_results:2"));
+    let (copy, _) = quiet();
+    larder::replay(&copy, &store.keyspace().take_effects()).unwrap();
+    assert_eq!(store.digest().unwrap(), copy.digest().unwrap());
+    drop(list);
+    nobody_waits(&store);
+}
+
 /// The effects of a served wait and of its return, replayed, give the live store.
 #[test]
 fn handing_back_is_in_the_effects() {

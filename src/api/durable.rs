@@ -153,7 +153,7 @@ impl Store {
         refuse_parent(&path)?;
         let (mut log, mut is_new) = (None, false);
         if keeping.log {
-            let mut loading = Loading { store: self, session: self.session() };
+            let mut loading = Loading { store: self, session: Session::passing(self.clone()) };
             let options = Options { strict: keeping.strict, ..Options::default() };
             let found = log::open(Arc::clone(&disk), options, &mut loading)?;
             is_new = found.manifest.base.is_none() && found.lsn == 0 && self.load_snapshot(&*disk)?;

@@ -122,8 +122,8 @@ impl<S: Scope> Store<S> {
         self.read(key, |work, key| ops::mget(work, key, &fields))
     }
 
-    /// HGETALL: all fields and values, in no order. They collect into any map. [`Store::hscan`] walks a large hash
-    /// without holding it all at once.
+    /// HGETALL: all fields and values, in no order. They collect into any map. Writers of the shard wait until all is
+    /// copied; [`Store::hscan`] walks a large hash without holding it all at once.
     ///
     /// Errors: [`Error::WrongType`] if the key holds another type. O(N).
     ///
@@ -346,6 +346,19 @@ impl<S: Scope> Store<S> {
 
 pub(super) fn borrowed<F: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(F, V)]) -> Vec<ops::PairRef<'_>> {
     pairs.iter().map(|(field, value)| (field.as_ref(), value.as_ref())).collect()
+}
+
+/// The pairs as slices, a few of them (most events have no more fields) without a vector.
+pub(super) fn with_borrowed<F: AsRef<[u8]>, V: AsRef<[u8]>, R>(
+    pairs: &[(F, V)],
+    body: impl FnOnce(&[ops::PairRef<'_>]) -> R,
+) -> R {
+    let mut few = [(&[][..], &[][..]); 4];
+    let Some(few) = few.get_mut(..pairs.len()) else { return body(&borrowed(pairs)) };
+    for (to, (field, value)) in few.iter_mut().zip(pairs) {
+        *to = (field.as_ref(), value.as_ref());
+    }
+    body(few)
 }
 
 /// A walk over the fields and values of a hash, from [`Store::hscan`].

@@ -9,7 +9,8 @@ use crate::{Bytes, Result};
 impl<S: Scope> Store<S> {
     /// KEYS: all keys that match a glob pattern, as they were while their shard was looked at. O(n) in the database's
     /// keys; in a store with [`ordered_keys`](crate::Builder::ordered_keys), a pattern that begins with literal bytes
-    /// costs what begins with them. Prefer [`scan`](Self::scan) where there may be many.
+    /// costs what begins with them. It holds one shard at a time ([what long reads hold](Self#what-long-reads-hold)); prefer
+    /// [`scan`](Self::scan) where there may be many.
     ///
     /// ```
     /// # let store = larder::Store::new();
@@ -62,7 +63,7 @@ impl<S: Scope> Store<S> {
         ScanPrefix { scan, after: None }
     }
 
-    /// RANDOMKEY: a random key, all being as likely, or `None` in an empty database. O(1).
+    /// RANDOMKEY: a random key, all being as likely, or `None` in an empty database. It holds one shard at a time. O(1).
     ///
     /// ```
     /// # let store = larder::Store::new();

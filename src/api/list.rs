@@ -338,7 +338,8 @@ impl<S: Scope> Store<S> {
     /// LRANGE: the elements of the list at `key` in a range of indices, negative ones counted from the end: `..` is all,
     /// `0..10` the first ten, `-3..` the last three, `..-1` all but the last. A literal range
     /// from the front to the back, such as `1..=-2`, is right too, but clippy takes it for an empty one: write such ends
-    /// as `(Bound::Included(1), Bound::Included(-2))`.
+    /// as `(Bound::Included(1), Bound::Included(-2))`. Writers of the shard wait until all is copied; [`Store::lwalk`] reads
+    /// a long list in pages.
     ///
     /// Errors: [`Error::WrongType`](crate::Error::WrongType) if the key holds another type. O(log n + m) for m elements
     /// of n.

@@ -25,6 +25,7 @@ mod store;
 mod stream;
 mod stream_group;
 mod stream_info;
+mod stream_read;
 mod string;
 mod transaction;
 #[cfg(feature = "typed")]
@@ -48,10 +49,11 @@ pub use rdb::{RdbLoad, RdbSave, RestoreOptions};
 pub use set::SetScan;
 pub use sort::Sort;
 pub use store::{Scope, Shared, Store};
-pub use stream::{StreamEntry, XAddOptions, XRead, XSetIdOptions, XTrim};
+pub use stream::{StreamEntry, XAddOptions, XSetIdOptions, XTrim};
 pub use stream_group::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
-pub use stream_group::{XClaimOptions, XGroupOptions, XPending, XReadGroup};
+pub use stream_group::{XClaimOptions, XGroupOptions, XPending};
 pub use stream_info::{ConsumerInfo, GroupFull, GroupInfo, StreamFull, StreamInfo};
+pub use stream_read::{XRead, XReadGroup};
 pub use string::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use transaction::{Open, Transaction};
 #[cfg(feature = "typed-json")]

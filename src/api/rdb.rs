@@ -222,19 +222,18 @@ impl RestoreOptions {
     }
 
     /// The number RESTORE would be told, and the rest.
-    fn parts(self) -> (u64, ops::Restore) {
+    fn parts(self) -> (i64, ops::Restore) {
+        // Far enough, and no sum with the time overflows.
+        const LATEST: i64 = i64::MAX / 2;
+        let count = |time: Duration| i64::try_from(time.as_millis()).map_or(LATEST, |ms| ms.min(LATEST));
         let (ttl, absolute) = match self.ttl {
             None => (0, false),
-            Some(Ttl::After(after)) => (u64::try_from(after.as_millis()).unwrap_or(u64::MAX), false),
+            Some(Ttl::After(after)) => (count(after), false),
             // The first millisecond of 1970 would be no deadline.
-            Some(Ttl::At(at)) => (millis(at).max(1), true),
+            Some(Ttl::At(at)) => (at.duration_since(UNIX_EPOCH).map_or(1, count).max(1), true),
         };
         (ttl, ops::Restore { replace: self.replace, absolute, idle: self.idle.map(|idle| idle.as_secs()) })
     }
-}
-
-fn millis(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl<S: Scope> Store<S> {
@@ -276,6 +275,6 @@ impl<S: Scope> Store<S> {
         options: RestoreOptions,
     ) -> Result<()> {
         let (value, (ttl, how)) = (value.as_ref(), options.parts());
-        self.write(key, |work, key| ops::restore(work, key, ttl, value, how))
+        self.write(key, |work, key| ops::restore(work, key, Ok(ttl), value, how))
     }
 }

@@ -4,6 +4,7 @@ use super::store::{drain, slices};
 use super::{Scope, Store};
 use crate::keyspace::{Access, Key, Work};
 use crate::ops::set::{self as ops, Combine, Page};
+use crate::value::Set;
 use crate::{Bytes, Result};
 use std::vec;
 
@@ -65,7 +66,7 @@ impl<S: Scope> Store<S> {
     #[inline]
     pub fn sismember(&self, key: impl AsRef<[u8]>, member: impl AsRef<[u8]>) -> Result<bool> {
         let member = member.as_ref();
-        self.read(key, |work, key| ops::is_member(work, key, member))
+        self.look_at::<Set, _>(key, |set| ops::is_member(set, member))
     }
 
     /// SMISMEMBER: for each of `members`, in their order, whether it is in the set at `key`.
@@ -105,8 +106,8 @@ impl<S: Scope> Store<S> {
         self.read(key, |work, key| ops::card(work, key))
     }
 
-    /// SMEMBERS: all members of the set at `key`, in no order. [`Store::sscan`] walks a large set without holding it
-    /// all at once.
+    /// SMEMBERS: all members of the set at `key`, in no order. Writers of the shard wait until all is copied;
+    /// [`Store::sscan`] walks a large set without holding it all at once.
     ///
     /// Errors: [`Error::WrongType`](crate::Error::WrongType) if the key holds another type. O(N).
     ///

@@ -7,7 +7,8 @@ use crate::{Bytes, Result};
 
 impl<S: Scope> Store<S> {
     /// SORT: the elements of the list or set at `key` in order, by their numbers unless told otherwise. What is asked
-    /// for comes first, then [`run`](Sort::run) or [`store`](Sort::store). O(n log n).
+    /// for comes first, then [`run`](Sort::run) or [`store`](Sort::store). With patterns it
+    /// holds every shard meanwhile, else that of its key. O(n log n).
     ///
     /// ```
     /// # let store = larder::Store::new();

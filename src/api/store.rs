@@ -1,12 +1,13 @@
 //! The store handle and its scopes.
 
 use super::Builder;
+use crate::clients::Origin;
 use crate::command::{Reply, Session};
 use crate::keyspace::wait::{Begun, Request, Waiter, Wish};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::pubsub::{After, Topic};
 use crate::sync;
-use crate::value::View;
+use crate::value::{Collection, View};
 use crate::{Bytes, Error, Result};
 use std::sync::Arc;
 
@@ -22,6 +23,23 @@ use std::sync::Arc;
 /// assert_eq!(store.get("greeting")?.unwrap(), "hello");
 /// # Ok::<(), larder::Error>(())
 /// ```
+///
+/// # What long reads hold
+///
+/// Keys stand in shards, each with a lock of its own that readers share. While a read holds a shard, other reads of the
+/// shard go on, and writes to keys of the shard wait; nobody waits for what another shard does.
+///
+/// | read | holds | for how long |
+/// |---|---|---|
+/// | `lrange`, `hgetall`, `hkeys`, `smembers`, `zrange`, `xrange`, `sort` without patterns | the shard of its key | until all it answers is copied: some tens of milliseconds for a million elements |
+/// | `lwalk`, `hscan`, `sscan`, `zscan` | the shard of its key | for one page; nothing between two pages |
+/// | `sinter`, `sunion`, `zunion` and their kin, `xread`, `mget` | the shards of its keys | until the answer is made |
+/// | `keys` | one shard after the other | until that shard's keys are compared and copied: its share of the whole |
+/// | `scan`, `scan_prefix` | one shard after the other | for one page, of `count` keys or so; nothing between two pages |
+/// | `randomkey`, `dbsize` | one shard after the other | for a look at each |
+/// | `sort` with patterns, a transaction or MULTI with any of these in it | every shard | until it is done |
+///
+/// So a value or database that may be large and is written meanwhile is better walked than read as a whole.
 #[derive(Clone)]
 pub struct Store<S: Scope = Shared> {
     pub(super) scope: S,
@@ -76,6 +94,7 @@ impl sealed::Runs for Shared {
     #[inline]
     fn look<R>(&self, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> Result<R> {
         sync::check_outside_body()?;
+        self.check_db()?;
         Ok(self.keyspace.look(self.db, key, body))
     }
 
@@ -134,8 +153,10 @@ impl Scope for Shared {}
 impl Shared {
     #[inline]
     fn check_db(&self) -> Result<()> {
-        let out_of_range = Error::text("ERR DB index is out of range");
-        if self.db < self.keyspace.databases { Ok(()) } else { Err(out_of_range) }
+        if self.db < self.keyspace.databases {
+            return Ok(());
+        }
+        Err(Error::text("ERR DB index is out of range"))
     }
 }
 
@@ -163,7 +184,7 @@ impl Store {
 
     /// A session: what a connection is to a server (SELECT, MULTI, WATCH and RESP version live there).
     pub fn session(&self) -> Session {
-        Session::new(self.clone())
+        Session::new(self.clone(), Origin::default())
     }
 
     /// Runs one command given as words, with the reply in RESP3 kinds. Redis's errors are [`Reply::Error`]; an
@@ -176,7 +197,7 @@ impl Store {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn execute<A: AsRef<[u8]>>(&self, args: impl IntoIterator<Item = A>) -> Result<Reply> {
-        self.session().execute(args)
+        Session::passing(self.clone()).execute(args)
     }
 
     /// Removes what has expired and ends waits whose time is over, as the background reaper does, and writes and syncs the
@@ -218,6 +239,16 @@ impl<S: Scope> Store<S> {
     ) -> Result<R> {
         let key = self.scope.keyspace().key(key.as_ref());
         self.scope.look(&key, body)?
+    }
+
+    /// Looks at one key's collection, shared with other readers.
+    #[inline]
+    pub(super) fn look_at<T: Collection, R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        body: impl FnOnce(Option<T::Ref<'_>>) -> R,
+    ) -> Result<R> {
+        self.look(key, |view| Ok(body(view.map(View::collection::<T>).transpose()?)))
     }
 
     /// Runs `body` over one key, shared with other readers.

@@ -1,12 +1,13 @@
 //! Stream commands as calls.
 
-use super::hash::borrowed;
+use super::hash::with_borrowed;
 use super::{Scope, Store};
 use crate::ds::stream_block::EntryRef;
-use crate::keyspace::{Access, Work};
+use crate::keyspace::{Key, Work};
 use crate::ops::stream::{self as ops, Adding, NewId, Span};
-use crate::ops::stream_group::StreamStart;
-use crate::value::stream::{Keep, StreamId, Trim};
+use crate::ops::stream_wait::Told;
+use crate::value::Stream;
+use crate::value::stream::{Keep, PairRef, StreamId, Trim};
 use crate::{Bytes, Error, Result};
 use std::ops::{Bound, RangeBounds};
 
@@ -44,8 +45,14 @@ impl StreamEntry {
         let fields = entry.fields().map(|(field, value)| (Bytes::from(field), Bytes::from(value)));
         StreamEntry { id: entry.id, fields: fields.collect() }
     }
+}
 
-    pub(super) fn deleted(id: StreamId) -> StreamEntry {
+impl Told for StreamEntry {
+    fn entry(entry: EntryRef<'_>) -> StreamEntry {
+        StreamEntry::of(entry)
+    }
+
+    fn gone(id: StreamId) -> StreamEntry {
         StreamEntry { id, fields: Vec::new() }
     }
 }
@@ -176,6 +183,9 @@ impl XSetIdOptions {
     }
 }
 
+/// Room is made for no more entries than this before they are met.
+const MOST_ROOM: u64 = 64;
+
 impl<S: Scope> Store<S> {
     /// XADD: adds an entry at the end of the stream at `key`, made if there is none. Answers its id, which the clock makes.
     ///
@@ -220,15 +230,15 @@ impl<S: Scope> Store<S> {
         options: XAddOptions,
     ) -> Result<Option<StreamId>> {
         let fields: Vec<(F, V)> = fields.into_iter().collect();
-        let pairs = borrowed(&fields);
-        if pairs.is_empty() {
+        if fields.is_empty() {
             return Err(Error::Arity("xadd".into()));
         }
-        self.write(key, |work, key| {
+        let add = |work: &mut Work<'_>, key: &Key<'_>, pairs: &[PairRef<'_>]| {
             let trim = options.trim.map(|trim| trim.trim(work));
             let adding = Adding { id: options.id, no_create: options.no_create, trim };
-            ops::add(work, key, &adding, &pairs)
-        })
+            ops::add(work, key, &adding, pairs)
+        };
+        with_borrowed(&fields, |pairs| self.write(key, |work, key| add(work, key, pairs)))
     }
 
     /// XLEN: how many entries the stream at `key` has; 0 for no key.
@@ -329,16 +339,14 @@ impl<S: Scope> Store<S> {
         backwards: bool,
     ) -> Result<Vec<StreamEntry>> {
         let ends = ends(ids);
-        self.read(key, |work, key| {
-            let mut found = Vec::new();
-            match ends {
-                None => ops::check(work, key)?,
-                Some((from, to)) => {
-                    let span = Span { from, to, count, backwards };
-                    ops::range(work, key, span, |entry| found.push(StreamEntry::of(entry)))?;
-                }
-            }
-            Ok(found)
+        self.look_at::<Stream, _>(key, |stream| {
+            let (Some(stream), Some((from, to))) = (stream, ends) else { return Vec::new() };
+            // Room for what is asked for, as far as that is not a way to say "all".
+            let room = count.unwrap_or(0).min(stream.len()).min(MOST_ROOM);
+            let mut found = Vec::with_capacity(room as usize);
+            let span = Span { from, to, count, backwards };
+            ops::range(stream, span, |entry| found.push(StreamEntry::of(entry)));
+            found
         })
     }
 
@@ -377,29 +385,6 @@ impl<S: Scope> Store<S> {
             let trim = trim.trim(work);
             ops::trim(work, key, trim)
         })
-    }
-
-    /// XREAD: reads several streams, each after an id.
-    ///
-    /// ```
-    /// use larder::StreamId;
-    /// # let store = larder::Store::new();
-    /// store.xadd("orders", [("n", "1")])?;
-    /// let mut seen = StreamId::MIN;
-    /// for (key, entries) in store.xread([("orders", seen), ("refunds", StreamId::MIN)]).count(100).read()? {
-    ///     assert_eq!(key, "orders");
-    ///     seen = entries.last().map_or(seen, |entry| entry.id);
-    /// }
-    /// assert!(store.xread([("orders", seen)]).read()?.is_empty());
-    /// # Ok::<(), larder::Error>(())
-    /// ```
-    #[doc(alias = "XREAD")]
-    pub fn xread<K: AsRef<[u8]>, I: Into<StreamStart>>(
-        &self,
-        streams: impl IntoIterator<Item = (K, I)>,
-    ) -> XRead<'_, S> {
-        let streams = streams.into_iter().map(|(key, start)| (Bytes::from(key.as_ref()), start.into()));
-        XRead { store: self, streams: streams.collect(), count: None }
     }
 
     /// XSETID: sets the last id of a stream, after which ids go on.
@@ -449,50 +434,4 @@ pub(super) fn ends(ids: &impl RangeBounds<StreamId>) -> Option<(StreamId, Stream
         Bound::Unbounded => StreamId::MAX,
     };
     Some((from, to))
-}
-
-/// A reading of several streams, from [`Store::xread`].
-#[must_use = "nothing is read before `read` is called"]
-pub struct XRead<'s, S: Scope> {
-    store: &'s Store<S>,
-    streams: Vec<(Bytes, StreamStart)>,
-    count: Option<u64>,
-}
-
-impl<S: Scope> XRead<'_, S> {
-    /// COUNT: no more than this of each stream; 0 for all.
-    pub fn count(mut self, count: u64) -> Self {
-        self.count = (count > 0).then_some(count);
-        self
-    }
-
-    /// Reads. Answers the streams that have something, each with its entries.
-    ///
-    /// Errors: [`Error::WrongType`] if a key holds another type. O(log n + m) for each stream and m entries.
-    ///
-    /// ```
-    /// # let store = larder::Store::new();
-    /// let id = store.xadd("s", [("n", "1")])?;
-    /// let found = store.xread([("s", larder::StreamId::MIN)]).read()?;
-    /// assert_eq!((&found[0].0, found[0].1[0].id), (&"s".into(), id));
-    /// # Ok::<(), larder::Error>(())
-    /// ```
-    pub fn read(self) -> Result<Vec<(Bytes, Vec<StreamEntry>)>> {
-        let keys: Vec<&[u8]> = self.streams.iter().map(|(key, _)| &**key).collect();
-        let most = usize::try_from(self.count.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        self.store.over(&keys, Access::Read, |work, keys| {
-            keys.iter().try_for_each(|key| ops::check(work, key))?;
-            let mut found = Vec::new();
-            for (key, (name, start)) in keys.iter().zip(&self.streams) {
-                let after = match start {
-                    StreamStart::After(id) => *id,
-                    StreamStart::Last => ops::last_id(work, key)?,
-                };
-                if let Some(entries) = ops::after(work, key, after)? {
-                    found.push((name.clone(), entries.take(most).map(StreamEntry::of).collect()));
-                }
-            }
-            Ok(found)
-        })
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::stream::{StreamEntry, ends};
 use super::{Scope, Store};
-use crate::ops::stream_group::{self as ops, Claim, Claimer, Listing, Reader, StreamStart, Which};
+use crate::ds::stream_block::EntryRef;
+use crate::ops::stream_group::{self as ops, Claim, Claimer, Listing, StreamStart};
 use crate::value::stream::StreamId;
 use crate::{Bytes, Result};
 use std::ops::RangeBounds;
@@ -292,32 +293,6 @@ impl<S: Scope> Store<S> {
         self.write(key, |work, key| ops::delete_consumer(work, key, group, consumer)).map(|n| n as u64)
     }
 
-    /// XREADGROUP: gives a consumer entries of the stream at `key` that its group did not get yet. They are pending until
-    /// the consumer acknowledges them with [`xack`](Self::xack).
-    ///
-    /// ```
-    /// use larder::{MkStream, StreamId};
-    /// # let store = larder::Store::new();
-    /// store.xgroup_create("events", "mailers", StreamId::MIN, MkStream::Yes)?;
-    /// store.xadd("events", [("type", "signup"), ("user", "42")])?;
-    /// for entry in store.xreadgroup("events", "mailers", "worker-1").count(10).read()? {
-    ///     println!("{} {:?}", entry.id, entry.get("type"));
-    ///     store.xack("events", "mailers", [entry.id])?;
-    /// }
-    /// assert_eq!(store.xpending("events", "mailers")?.count, 0);
-    /// # Ok::<(), larder::Error>(())
-    /// ```
-    #[doc(alias = "XREADGROUP")]
-    pub fn xreadgroup(
-        &self,
-        key: impl AsRef<[u8]>,
-        group: impl AsRef<[u8]>,
-        consumer: impl AsRef<[u8]>,
-    ) -> XReadGroup<'_, S> {
-        let [key, group, consumer] = [key.as_ref(), group.as_ref(), consumer.as_ref()].map(Bytes::from);
-        XReadGroup { store: self, key, group, consumer, count: None, noack: false, which: Which::New }
-    }
-
     /// XACK: acknowledges entries. Answers how many of them were pending; none for no such group or stream.
     ///
     /// Errors: [`Error::WrongType`](crate::Error::WrongType) if the key holds another type. O(log n) for each entry.
@@ -395,14 +370,9 @@ impl<S: Scope> Store<S> {
         ids: impl IntoIterator<Item = StreamId>,
         options: XClaimOptions,
     ) -> Result<Vec<StreamEntry>> {
-        let ids: Vec<StreamId> = ids.into_iter().collect();
         let (group, consumer, min_idle) = (group.as_ref(), consumer.as_ref(), millis(min_idle));
         let claimer = Claimer { group, consumer, min_idle, just_id: false };
-        self.write(key, |work, key| {
-            let (mut claimed, how) = (Vec::new(), options.at(work.now()));
-            ops::claim(work, key, &claimer, &ids, how, |entry| claimed.push(StreamEntry::of(entry)))?;
-            Ok(claimed)
-        })
+        self.claim(key, claimer, ids, options, StreamEntry::of)
     }
 
     /// XCLAIM with JUSTID: answers ids alone, and does not count as a delivery. See [`xclaim`](Self::xclaim).
@@ -429,12 +399,23 @@ impl<S: Scope> Store<S> {
         ids: impl IntoIterator<Item = StreamId>,
         options: XClaimOptions,
     ) -> Result<Vec<StreamId>> {
-        let ids: Vec<StreamId> = ids.into_iter().collect();
         let (group, consumer, min_idle) = (group.as_ref(), consumer.as_ref(), millis(min_idle));
         let claimer = Claimer { group, consumer, min_idle, just_id: true };
+        self.claim(key, claimer, ids, options, |entry| entry.id)
+    }
+
+    fn claim<T>(
+        &self,
+        key: impl AsRef<[u8]>,
+        claimer: Claimer<'_>,
+        ids: impl IntoIterator<Item = StreamId>,
+        options: XClaimOptions,
+        told: fn(EntryRef<'_>) -> T,
+    ) -> Result<Vec<T>> {
+        let ids: Vec<StreamId> = ids.into_iter().collect();
         self.write(key, |work, key| {
             let (mut claimed, how) = (Vec::new(), options.at(work.now()));
-            ops::claim(work, key, &claimer, &ids, how, |entry| claimed.push(entry.id))?;
+            ops::claim(work, key, &claimer, &ids, how, |entry| claimed.push(told(entry)))?;
             Ok(claimed)
         })
     }
@@ -521,69 +502,6 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A reading for a group, from [`Store::xreadgroup`].
-#[must_use = "nothing is read before `read` is called"]
-pub struct XReadGroup<'s, S: Scope> {
-    store: &'s Store<S>,
-    key: Bytes,
-    group: Bytes,
-    consumer: Bytes,
-    count: Option<u64>,
-    noack: bool,
-    which: Which,
-}
-
-impl<S: Scope> XReadGroup<'_, S> {
-    /// COUNT: no more than this; 0 for all.
-    pub fn count(mut self, count: u64) -> Self {
-        self.count = (count > 0).then_some(count);
-        self
-    }
-
-    /// NOACK: what is read is not pending.
-    pub fn noack(mut self) -> Self {
-        self.noack = true;
-        self
-    }
-
-    /// An id in place of `>`: not new entries, but once more those that this consumer has pending after `id`. Of one
-    /// that was deleted the id alone comes ([`StreamEntry::is_deleted`]).
-    pub fn pending_after(mut self, id: StreamId) -> Self {
-        self.which = Which::Pending(id);
-        self
-    }
-
-    /// Reads.
-    ///
-    /// Errors: [`Error::Command`](crate::Error::Command) if there is no such group or stream,
-    /// [`Error::WrongType`](crate::Error::WrongType) if the key holds another type. O(m log n) for m entries.
-    ///
-    /// ```
-    /// use larder::{MkStream, StreamId};
-    /// # let store = larder::Store::new();
-    /// let id = store.xadd("events", [("n", "1")])?;
-    /// store.xgroup_create("events", "mailers", StreamId::MIN, MkStream::No)?;
-    /// let read = |id| store.xreadgroup("events", "mailers", "worker-1").pending_after(id).read();
-    /// assert_eq!(store.xreadgroup("events", "mailers", "worker-1").read()?.len(), 1);
-    /// assert_eq!(read(StreamId::MIN)?[0].id, id);
-    /// store.xdel("events", [id])?;
-    /// assert!(read(StreamId::MIN)?[0].is_deleted());
-    /// # Ok::<(), larder::Error>(())
-    /// ```
-    pub fn read(self) -> Result<Vec<StreamEntry>> {
-        let XReadGroup { store, key, group, consumer, count, noack, which } = self;
-        let reader = Reader { group: &group, consumer: &consumer, count, noack };
-        store.write(&key, |work, key| {
-            ops::check_readable(work, key, &group)?;
-            let mut found = Vec::new();
-            ops::read(work, key, &reader, which, |id, entry| {
-                found.push(entry.map_or_else(|| StreamEntry::deleted(id), StreamEntry::of));
-            })?;
-            Ok(found)
-        })
-    }
-}
-
 /// A claiming of what others left, from [`Store::xautoclaim`].
 #[must_use = "nothing is claimed before `claim` is called"]
 pub struct XAutoClaim<'s, S: Scope> {
@@ -609,11 +527,7 @@ impl<S: Scope> XAutoClaim<'_, S> {
         self
     }
 
-    fn run(
-        self,
-        just_id: bool,
-        each: impl FnMut(crate::ds::stream_block::EntryRef<'_>),
-    ) -> Result<ops::Swept> {
+    fn run(self, just_id: bool, each: impl FnMut(EntryRef<'_>)) -> Result<ops::Swept> {
         let XAutoClaim { store, key, group, consumer, min_idle, start, count } = self;
         let min_idle = millis(min_idle);
         let claimer = Claimer { group: &group, consumer: &consumer, min_idle, just_id };

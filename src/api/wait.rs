@@ -3,7 +3,7 @@
 use super::store::{Scope, Shared, Store, drain};
 use crate::keyspace::Keyspace;
 use crate::keyspace::wait::{Begun, Pending, Request, Waiter, Wish};
-use crate::ops::wait::{Elements, Members, Move};
+use crate::ops::wait::{End, Move, Pop};
 use crate::ops::zset::{Scored, ZEnd};
 use crate::value::list::Side;
 use crate::{Bytes, Result};
@@ -47,7 +47,9 @@ impl Block {
 /// A call that a task waits for: a future that needs no runtime.
 ///
 /// It starts with its first poll. Dropped before it is done, it leaves nothing behind in the store, and an element it
-/// was given but nobody has received goes back to the end it came from, or to the next who waits.
+/// was given but nobody has received goes back to the end it came from, or to the next who waits. If its key holds
+/// another type by then, the next who waits there gets it; if nobody does it is gone, as with the list it would have gone
+/// back to, and `INFO` counts it (`lost_wait_results`).
 /// With a timeout on the system's clock, the process's background thread wakes it; with `.background(false)`
 /// [`Store::tick`] does.
 #[must_use = "a future does nothing unless it is awaited"]
@@ -74,13 +76,13 @@ enum Stage<W: Wish> {
     Done,
 }
 
-struct Asking<W: Wish, T> {
+struct Asking<W: Wish, F> {
     stage: Stage<W>,
-    answer: fn(W::Gift) -> T,
+    answer: F,
 }
 
-impl<W: Wish + Unpin, T> Future for Asking<W, T> {
-    type Output = Result<Option<T>>;
+impl<W: Wish + Unpin, T, F: Fn(Option<W::Gift>) -> T + Unpin> Future for Asking<W, F> {
+    type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Stage::Fresh(..) = &self.stage
@@ -88,14 +90,14 @@ impl<W: Wish + Unpin, T> Future for Asking<W, T> {
         {
             keyspace.database(db as i64)?;
             match request.begin(&keyspace, db, None, Waiter::Task)? {
-                Begun::Now(gift) => return Poll::Ready(Ok(gift.map(self.answer))),
+                Begun::Now(gift) => return Poll::Ready(Ok((self.answer)(gift))),
                 Begun::Later(pending) => self.stage = Stage::Open(pending),
             }
         }
         let Stage::Open(pending) = &mut self.stage else { return Poll::Pending };
         let gift = ready!(pending.poll(context));
         self.stage = Stage::Done;
-        Poll::Ready(gift.map(|gift| gift.map(self.answer)))
+        Poll::Ready(gift.map(|gift| (self.answer)(gift)))
     }
 }
 
@@ -109,8 +111,8 @@ impl Store<Shared> {
     pub(super) fn wait_async<W: Wish + Unpin, T: 'static>(
         &self,
         request: Request<W>,
-        answer: fn(W::Gift) -> T,
-    ) -> Waiting<Option<T>> {
+        answer: impl Fn(Option<W::Gift>) -> T + Send + Unpin + 'static,
+    ) -> Waiting<T> {
         let stage = Stage::Fresh(Arc::clone(&self.scope.keyspace), self.scope.db, request);
         Waiting(Box::pin(Asking { stage, answer }))
     }
@@ -118,24 +120,14 @@ impl Store<Shared> {
 
 // ---- what is asked for
 
-fn elements<K: AsRef<[u8]>>(
+fn pop<K: AsRef<[u8]>, E: End>(
     keys: impl IntoIterator<Item = K>,
-    side: Side,
+    end: E,
     count: usize,
     block: impl Into<Block>,
-) -> Request<Elements> {
+) -> Request<Pop<E>> {
     let timeout = block.into().timeout();
-    Request { wish: Elements { side, count }, keys: drain(keys), targets: Vec::new(), timeout }
-}
-
-fn members<K: AsRef<[u8]>>(
-    keys: impl IntoIterator<Item = K>,
-    end: ZEnd,
-    count: usize,
-    block: impl Into<Block>,
-) -> Request<Members> {
-    let timeout = block.into().timeout();
-    Request { wish: Members { end, count }, keys: drain(keys), targets: Vec::new(), timeout }
+    Request { wish: Pop { end, count }, keys: drain(keys), targets: Vec::new(), timeout }
 }
 
 fn shift(
@@ -194,7 +186,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes)>> {
-        Ok(self.wait(elements(keys, Side::Left, 1, block))?.map(single))
+        Ok(self.wait(pop(keys, Side::Left, 1, block))?.map(single))
     }
 
     /// BRPOP: as [`blpop`](Self::blpop), from the tail.
@@ -214,7 +206,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes)>> {
-        Ok(self.wait(elements(keys, Side::Right, 1, block))?.map(single))
+        Ok(self.wait(pop(keys, Side::Right, 1, block))?.map(single))
     }
 
     /// BLMPOP: [`lmpop`](Self::lmpop) that waits for a list if there is none: up to `count` elements off one end.
@@ -237,7 +229,7 @@ impl<S: Scope> Store<S> {
         count: usize,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Vec<Bytes>)>> {
-        self.wait(elements(keys, side, count, block))
+        self.wait(pop(keys, side, count, block))
     }
 
     /// BLMOVE: [`lmove`](Self::lmove) that waits for an element if there is none. When the push that brings it returns,
@@ -306,7 +298,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes, f64)>> {
-        Ok(self.wait(members(keys, ZEnd::Min, 1, block))?.map(single_scored))
+        Ok(self.wait(pop(keys, ZEnd::Min, 1, block))?.map(single_scored))
     }
 
     /// BZPOPMAX: as [`bzpopmin`](Self::bzpopmin), the highest score.
@@ -326,7 +318,7 @@ impl<S: Scope> Store<S> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Bytes, f64)>> {
-        Ok(self.wait(members(keys, ZEnd::Max, 1, block))?.map(single_scored))
+        Ok(self.wait(pop(keys, ZEnd::Max, 1, block))?.map(single_scored))
     }
 
     /// BZMPOP: [`zmpop`](Self::zmpop) that waits for a sorted set if there is none.
@@ -349,7 +341,7 @@ impl<S: Scope> Store<S> {
         count: usize,
         block: impl Into<Block>,
     ) -> Result<Option<(Bytes, Vec<Scored>)>> {
-        self.wait(members(keys, end, count, block))
+        self.wait(pop(keys, end, count, block))
     }
 }
 
@@ -377,7 +369,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes)>> {
-        self.wait_async(elements(keys, Side::Left, 1, block), single)
+        self.wait_async(pop(keys, Side::Left, 1, block), |gift| gift.map(single))
     }
 
     /// [`brpop`](Self::brpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -389,7 +381,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes)>> {
-        self.wait_async(elements(keys, Side::Right, 1, block), single)
+        self.wait_async(pop(keys, Side::Right, 1, block), |gift| gift.map(single))
     }
 
     /// [`blmpop`](Self::blmpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -403,7 +395,7 @@ impl Store<Shared> {
         count: usize,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Vec<Bytes>)>> {
-        self.wait_async(elements(keys, side, count, block), same)
+        self.wait_async(pop(keys, side, count, block), same)
     }
 
     /// [`blmove`](Self::blmove) for a task; see [`blpop_async`](Self::blpop_async). Dropped after the move, it leaves the
@@ -431,7 +423,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes, f64)>> {
-        self.wait_async(members(keys, ZEnd::Min, 1, block), single_scored)
+        self.wait_async(pop(keys, ZEnd::Min, 1, block), |gift| gift.map(single_scored))
     }
 
     /// [`bzpopmax`](Self::bzpopmax) for a task; see [`blpop_async`](Self::blpop_async).
@@ -443,7 +435,7 @@ impl Store<Shared> {
         keys: impl IntoIterator<Item = K>,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Bytes, f64)>> {
-        self.wait_async(members(keys, ZEnd::Max, 1, block), single_scored)
+        self.wait_async(pop(keys, ZEnd::Max, 1, block), |gift| gift.map(single_scored))
     }
 
     /// [`bzmpop`](Self::bzmpop) for a task; see [`blpop_async`](Self::blpop_async).
@@ -457,6 +449,6 @@ impl Store<Shared> {
         count: usize,
         block: impl Into<Block>,
     ) -> Waiting<Option<(Bytes, Vec<Scored>)>> {
-        self.wait_async(members(keys, end, count, block), same)
+        self.wait_async(pop(keys, end, count, block), same)
     }
 }

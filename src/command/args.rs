@@ -86,8 +86,8 @@ impl<'a> Args<'a> {
         Ok((names, end, count))
     }
 
-    /// The timeout at word `at`, in seconds; zero waits for ever.
-    pub fn timeout(&self, profile: Profile, at: usize) -> Result<Duration> {
+    /// The timeout at word `at`, in seconds; zero is for ever, which is none.
+    pub fn timeout(&self, profile: Profile, at: usize) -> Result<Option<Duration>> {
         let negative = Error::text("ERR timeout is negative");
         let seconds = LongDouble::parse(self.words[at]).map(LongDouble::to_f64);
         let millis =
@@ -96,7 +96,7 @@ impl<'a> Args<'a> {
             return Err(negative);
         }
         if millis < i64::MAX as f64 {
-            return Ok(Duration::from_millis(millis as u64));
+            return Ok(Some(Duration::from_millis(millis as u64)).filter(|span| !span.is_zero()));
         }
         // What was too long for 7.0 wrapped around.
         let newer = profile >= Profile::V7_2;

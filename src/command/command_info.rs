@@ -183,7 +183,8 @@ fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
         Group::Stream => Some("@stream"),
         Group::Transactions => Some("@transaction"),
         Group::Connection => Some("@connection"),
-        Group::Generic | Group::Server | Group::PubSub => None,
+        Group::Scripting => Some("@scripting"),
+        Group::Generic | Group::Server | Group::PubSub | Group::Cluster => None,
     };
     let (flags, more) = (row.flags, row.categories);
     CATEGORIES.into_iter().filter(move |category| {

@@ -8,11 +8,13 @@ use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, Flags, Group, Hold, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
+use crate::clients::{OutputLimit, Settings};
 use crate::ds::glob;
 use crate::keyspace::{Keyspace, Work};
 use crate::limits::Setting;
 use crate::pubsub::events::Notices;
 use crate::{Error, Result, num, ops};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 const COMMON: Flags = ADMIN.or(NOSCRIPT).or(LOADING).or(STALE);
 
@@ -41,6 +43,10 @@ pub(super) const SUBCOMMANDS: &[Row] = &[
         .since(2, 0, 0)
         .hold(Hold::Walk)
         .doc("Sets the counters that INFO shows back to zero", "O(1)"),
+    Row::new("CONFIG REWRITE", 2, COMMON, Group::Server, Run::Session(rewrite))
+        .named("CONFIG|REWRITE")
+        .since(2, 8, 0)
+        .doc("Refuses: there is no file to write parameters to", "O(1)"),
     help::row("CONFIG HELP", "CONFIG|HELP", Group::Server),
 ];
 
@@ -58,6 +64,14 @@ enum Unit {
 /// One parameter.
 enum Parameter<'a> {
     Setting(&'a Setting, Unit),
+    /// A number within bounds.
+    Number(&'a AtomicI64, i64, i64),
+    /// `yes` or `no`.
+    Flag(&'a AtomicBool),
+    /// What AUTH must say.
+    Password(&'a Settings),
+    /// How much may wait to be written to clients.
+    OutputLimits(&'a Settings),
     /// Which keyspace events are told on channels.
     Events(&'a Notices),
     /// What can't be otherwise; `true` if no server lets it be set while it runs.
@@ -87,6 +101,7 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
         }
     }
     let databases = keyspace.databases.to_string();
+    all.extend(of_clients(&keyspace.clients.settings));
     all.extend([
         ("appendonly", Parameter::Fact("no".into(), false)),
         ("cluster-enabled", Parameter::Fact("no".into(), true)),
@@ -95,10 +110,31 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
         ("maxmemory", Parameter::Fact("0".into(), false)),
         ("maxmemory-policy", Parameter::Fact("noeviction".into(), false)),
         ("notify-keyspace-events", Parameter::Events(&keyspace.broker.notices)),
-        ("requirepass", Parameter::Fact(String::new(), false)),
         ("save", Parameter::Fact(String::new(), false)),
     ]);
     all
+}
+
+/// What concerns clients.
+fn of_clients(settings: &Settings) -> Vec<(&'static str, Parameter<'_>)> {
+    let number = Parameter::Number;
+    let fact = |text: String| Parameter::Fact(text, true);
+    let debug = if settings.allows_debug.load(Relaxed) { "yes" } else { "no" };
+    vec![
+        ("bind", fact(settings.bind.read().clone())),
+        ("client-output-buffer-limit", Parameter::OutputLimits(settings)),
+        ("client-query-buffer-limit", number(&settings.query_limit, 1 << 20, i64::MAX)),
+        ("enable-debug-command", fact(debug.into())),
+        ("latency-monitor-threshold", number(&settings.latency_threshold, 0, i64::MAX)),
+        ("maxclients", number(&settings.max_clients, 1, u32::MAX.into())),
+        ("port", fact(settings.port.load(Relaxed).to_string())),
+        ("protected-mode", Parameter::Flag(&settings.protected)),
+        ("requirepass", Parameter::Password(settings)),
+        ("slowlog-log-slower-than", number(&settings.slower_than, -1, i64::MAX)),
+        ("slowlog-max-len", number(&settings.slowlog_len, 0, i64::MAX)),
+        ("timeout", number(&settings.timeout, 0, i32::MAX.into())),
+        ("unixsocket", fact(settings.unix_socket.read().clone())),
+    ]
 }
 
 fn unit(name: &str) -> Unit {
@@ -116,6 +152,10 @@ impl Parameter<'_> {
     fn value(&self) -> String {
         match self {
             Parameter::Setting(setting, _) => setting.get().to_string(),
+            Parameter::Number(number, ..) => number.load(Relaxed).to_string(),
+            Parameter::Flag(flag) => if flag.load(Relaxed) { "yes" } else { "no" }.into(),
+            Parameter::Password(settings) => String::from_utf8_lossy(&settings.password()).into_owned(),
+            Parameter::OutputLimits(settings) => output_limits(settings),
             Parameter::Events(notices) => notices.letters(),
             Parameter::Fact(value, _) => value.clone(),
         }
@@ -171,6 +211,10 @@ fn set(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 enum Change<'a> {
     Setting(&'a Setting, i64),
     Events(&'a Notices, &'a [u8]),
+    Number(&'a AtomicI64, i64),
+    Flag(&'a AtomicBool, bool),
+    Password(&'a Settings, &'a [u8]),
+    OutputLimits(&'a Settings, [OutputLimit; 3]),
 }
 
 impl Change<'_> {
@@ -178,6 +222,10 @@ impl Change<'_> {
         match self {
             Change::Setting(setting, value) => setting.set(value),
             Change::Events(notices, letters) => notices.configure(letters),
+            Change::Number(number, value) => number.store(value, Relaxed),
+            Change::Flag(flag, on) => flag.store(on, Relaxed),
+            Change::Password(settings, password) => settings.set_password(password),
+            Change::OutputLimits(settings, limits) => *settings.output_limits.write() = limits,
         }
     }
 }
@@ -192,6 +240,26 @@ fn check<'a>(parameter: &Parameter<'a>, value: &'a [u8]) -> Result<Option<Change
             let why = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
             return change.map(Some).ok_or_else(|| why.into());
         }
+        Parameter::Number(number, least, most) => {
+            // Buffers are measured in bytes, with units; the rest is counted.
+            let value = match *least == 1 << 20 {
+                true => memory(value)?,
+                false => Some(num::parse_i64(value).ok_or("argument couldn't be parsed into an integer")?),
+            };
+            return Ok(Some(Change::Number(number, within(value, *least, *most)?)));
+        }
+        Parameter::Flag(flag) => {
+            let on = match value.to_ascii_lowercase().as_slice() {
+                b"yes" => true,
+                b"no" => false,
+                _ => return Err("argument must be 'yes' or 'no'".into()),
+            };
+            return Ok(Some(Change::Flag(flag, on)));
+        }
+        Parameter::Password(settings) => return Ok(Some(Change::Password(settings, value))),
+        Parameter::OutputLimits(settings) => {
+            return Ok(Some(Change::OutputLimits(settings, read_output_limits(settings, value)?)));
+        }
         Parameter::Setting(setting, Unit::Memory(least)) => {
             (setting, within(memory(value)?, *least, i64::MAX))
         }
@@ -203,6 +271,39 @@ fn check<'a>(parameter: &Parameter<'a>, value: &'a [u8]) -> Result<Option<Change
         }
     };
     Ok(Some(Change::Setting(setting, number?)))
+}
+
+/// The classes of clients, by the names CONFIG has for them.
+const CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
+
+fn output_limits(settings: &Settings) -> String {
+    let limits = *settings.output_limits.read();
+    let one = |(class, limit): (&str, OutputLimit)| {
+        format!("{class} {} {} {}", limit.hard, limit.soft, limit.seconds)
+    };
+    CLASSES.into_iter().zip(limits).map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Limits of the classes that are named; the others stay.
+fn read_output_limits(settings: &Settings, value: &[u8]) -> Result<[OutputLimit; 3], String> {
+    let words: Vec<&[u8]> = value.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
+    let (classes, rest) = words.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err("Wrong number of arguments in buffer limit configuration.".into());
+    }
+    let mut limits = *settings.output_limits.read();
+    for [class, hard, soft, seconds] in classes {
+        let class = if class.eq_ignore_ascii_case(b"replica") { b"slave" } else { *class };
+        let place = CLASSES.iter().position(|name| class.eq_ignore_ascii_case(name.as_bytes()));
+        let place = place.ok_or("Invalid client class specified in buffer limit configuration.")?;
+        let bytes = |word: &[u8]| memory(word).ok().flatten().and_then(|n| u64::try_from(n).ok());
+        let seconds = num::parse_i64(seconds).and_then(|n| u64::try_from(n).ok());
+        let (Some(hard), Some(soft), Some(seconds)) = (bytes(hard), bytes(soft), seconds) else {
+            return Err("Error in hard, soft or soft_seconds setting in buffer limit configuration.".into());
+        };
+        limits[place] = OutputLimit { hard, soft, seconds };
+    }
+    Ok(limits)
 }
 
 fn within(number: Option<i64>, least: i64, most: i64) -> Result<i64, String> {
@@ -235,6 +336,10 @@ fn unknown(name: &[u8]) -> Error {
 fn refused(name: &[u8], why: &str) -> Error {
     let name = String::from_utf8_lossy(name);
     Error::owned(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
+}
+
+fn rewrite(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    Err(Error::text("ERR The server is running without a config file"))
 }
 
 fn reset_stat(work: &mut Work<'_>, _: &Args<'_>) -> Result<Reply> {

@@ -23,7 +23,7 @@ pub(super) const ROW: Row =
 type Section = fn(&mut Work<'_>, &mut String);
 
 /// All sections, in the order of Redis.
-const SECTIONS: [(&str, Section); 11] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -32,6 +32,7 @@ const SECTIONS: [(&str, Section); 11] = [
     ("Replication", replication),
     ("CPU", cpu),
     ("Modules", |_, _| ()),
+    ("Commandstats", command_stats),
     ("Errorstats", error_stats),
     ("Cluster", |_, out| field(out, "cluster_enabled", 0)),
     ("Keyspace", keyspace),
@@ -43,9 +44,10 @@ fn info(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         let names = |word: &&[u8]| word.eq_ignore_ascii_case(section.as_bytes());
         asked.iter().any(names) || asked.iter().any(|word| is_every_section(word))
     };
+    let by_default = asked.is_empty() || asked.iter().any(|word| word.eq_ignore_ascii_case(b"default"));
     let mut text = String::new();
     for (name, write) in SECTIONS {
-        if asked.is_empty() || wanted(name) {
+        if by_default && name != "Commandstats" || wanted(name) {
             let gap = if text.is_empty() { "" } else { "\r\n" };
             let _ = write!(text, "{gap}# {name}\r\n");
             write(work, &mut text);
@@ -55,7 +57,7 @@ fn info(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn is_every_section(word: &[u8]) -> bool {
-    ["all", "default", "everything"].iter().any(|all| word.eq_ignore_ascii_case(all.as_bytes()))
+    ["all", "everything"].iter().any(|all| word.eq_ignore_ascii_case(all.as_bytes()))
 }
 
 fn field(out: &mut String, name: &str, value: impl std::fmt::Display) {
@@ -70,7 +72,7 @@ fn server(work: &mut Work<'_>, out: &mut String) {
     field(out, "os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
     field(out, "arch_bits", usize::BITS);
     field(out, "process_id", std::process::id());
-    field(out, "tcp_port", 0);
+    field(out, "tcp_port", keyspace.clients.settings.port.load(Relaxed));
     field(out, "server_time_usec", keyspace.clock.now_us());
     field(out, "uptime_in_seconds", up);
     field(out, "uptime_in_days", up / 86_400);
@@ -80,6 +82,7 @@ fn server(work: &mut Work<'_>, out: &mut String) {
 fn clients(work: &mut Work<'_>, out: &mut String) {
     field(out, "connected_clients", work.keyspace().counts.open_sessions.load(Relaxed));
     field(out, "cluster_connections", 0);
+    field(out, "maxclients", work.keyspace().clients.settings.max_clients.load(Relaxed));
     field(out, "blocked_clients", work.keyspace().blocked_sessions());
     field(out, "tracking_clients", 0);
 }
@@ -146,16 +149,22 @@ fn stats(work: &mut Work<'_>, out: &mut String) {
     let counts = &work.keyspace().counts;
     field(out, "total_connections_received", counts.sessions.load(Relaxed));
     field(out, "total_commands_processed", counts.commands.load(Relaxed));
-    field(out, "rejected_connections", 0);
+    let traffic = &work.keyspace().clients.traffic;
+    field(out, "total_net_input_bytes", traffic.input.load(Relaxed));
+    field(out, "total_net_output_bytes", traffic.output.load(Relaxed));
+    field(out, "rejected_connections", traffic.rejected.load(Relaxed));
     field(out, "expired_keys", totals.expired);
     field(out, "evicted_keys", 0);
     field(out, "keyspace_hits", totals.hits);
     field(out, "keyspace_misses", totals.misses);
+    field(out, "lost_wait_results", work.keyspace().lost_results());
     let broker = &work.keyspace().broker;
     field(out, "pubsub_channels", broker.count(Topic::Channel));
     field(out, "pubsub_patterns", broker.count(Topic::Pattern));
     field(out, "pubsubshard_channels", broker.count(Topic::Shard));
     field(out, "total_error_replies", counts.errors.lock().values().sum::<u64>());
+    field(out, "total_reads_processed", traffic.reads.load(Relaxed));
+    field(out, "total_writes_processed", traffic.writes.load(Relaxed));
 }
 
 fn replication(_: &mut Work<'_>, out: &mut String) {
@@ -167,6 +176,16 @@ fn cpu(_: &mut Work<'_>, out: &mut String) {
     if let Some([user, system]) = clock::cpu_times() {
         field(out, "used_cpu_sys", format_args!("{:.6}", system.as_secs_f64()));
         field(out, "used_cpu_user", format_args!("{:.6}", user.as_secs_f64()));
+    }
+}
+
+fn command_stats(work: &mut Work<'_>, out: &mut String) {
+    for (name, stat) in work.keyspace().clients.stats.all() {
+        let mean = stat.micros as f64 / stat.calls.max(1) as f64;
+        let (calls, micros, rejected, failed) = (stat.calls, stat.micros, stat.rejected, stat.failed);
+        let told = format!("calls={calls},usec={micros},usec_per_call={mean:.2}");
+        let told = format!("{told},rejected_calls={rejected},failed_calls={failed}");
+        field(out, &format!("cmdstat_{}", name.to_ascii_lowercase()), told);
     }
 }
 

@@ -6,9 +6,10 @@ use super::reply::Reply;
 use super::row::{BLOCKING, DENYOOM, Flags, Group, KeySpec, MOVABLE_KEYS, NOSCRIPT, Row, Run, WRITE};
 use super::wait::{Ask, ask};
 use crate::limits::Profile;
-use crate::ops::wait::{Elements, Move};
+use crate::ops::wait::{Move, Pop};
 use crate::value::list::Side;
 use crate::{Bytes, Error, Result};
+use std::time::Duration;
 
 const WAITS: Flags = WRITE.or(NOSCRIPT).or(BLOCKING);
 const POPPED: &[KeySpec] = &[KeySpec::at(1, &["RW", "access", "delete"]).range(-2, 1)];
@@ -77,14 +78,14 @@ fn pop(args: &Args<'_>, profile: Profile, side: Side) -> Result<Box<dyn Ask>> {
     let [keys @ .., _] = args.rest(1) else { return Err(args.arity_error()) };
     let timeout = args.timeout(profile, args.len() - 1)?;
     let answer = |(key, elements): (Bytes, Vec<Bytes>)| Reply::bulks(std::iter::once(key).chain(elements));
-    ask(Elements { side, count: 1 }, keys, timeout, answer).boxed()
+    ask(Pop { end: side, count: 1 }, keys, timeout, answer).boxed()
 }
 
 fn blmpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     let (keys, side, count) = args.multi_pop(2, side)?;
     let timeout = args.timeout(profile, 1)?;
     let answer = |(key, elements): (Bytes, Vec<Bytes>)| from_key(&key, elements);
-    ask(Elements { side, count }, keys, timeout, answer).boxed()
+    ask(Pop { end: side, count }, keys, timeout, answer).boxed()
 }
 
 fn blmove(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
@@ -97,7 +98,7 @@ fn brpoplpush(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     shift(args, Side::Right, Side::Left, args.timeout(profile, 3)?)
 }
 
-fn shift(args: &Args<'_>, from: Side, to: Side, timeout: std::time::Duration) -> Result<Box<dyn Ask>> {
+fn shift(args: &Args<'_>, from: Side, to: Side, timeout: Option<Duration>) -> Result<Box<dyn Ask>> {
     let [source, target, ..] = args.rest(1) else { return Err(Error::Syntax) };
     let wish = Move { from, to, target: Bytes::from(*target) };
     let question = ask(wish, &[source], timeout, Reply::Bulk);

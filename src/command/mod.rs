@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod args;
+mod attend;
 pub mod grammar;
 mod print;
 mod reply;
@@ -9,10 +10,13 @@ pub mod row;
 mod session;
 
 mod bitmap;
+mod client;
+mod cluster;
 mod command_info;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod durable;
 mod expire;
 mod generic;
@@ -23,15 +27,19 @@ mod help;
 mod hyperloglog;
 mod info;
 mod keyspace;
+mod latency;
 mod list;
 mod list_wait;
 mod pubsub;
+mod scripting;
 mod server;
 mod set;
+mod slowlog;
 mod sort;
 mod stream;
 mod stream_group;
 mod stream_info;
+mod stream_read;
 mod string;
 mod transactions;
 mod wait;
@@ -42,6 +50,8 @@ pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;
 pub use session::{Executing, Protocol, Session};
+#[cfg(feature = "connections")]
+pub(crate) use wait::{Asked, Awaited};
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -61,6 +71,7 @@ const GROUPS: &[&[Row]] = &[
     zset_algebra::ROWS,
     stream::ROWS,
     generic::ROWS,
+    dump::ROWS,
     expire::ROWS,
     keyspace::ROWS,
     sort::ROWS,
@@ -69,6 +80,8 @@ const GROUPS: &[&[Row]] = &[
     connection::ROWS,
     durable::ROWS,
     server::ROWS,
+    cluster::ROWS,
+    scripting::ROWS,
 ];
 
 /// All rows, containers' subcommands not among them (see [`Row::subcommands`]).
@@ -105,7 +118,7 @@ pub fn replay(store: &crate::Store, units: &[crate::keyspace::Unit]) -> crate::R
     use std::sync::atomic::Ordering::SeqCst;
     let keyspace = store.keyspace();
     keyspace.loading.store(true, SeqCst);
-    let mut session = store.session();
+    let mut session = Session::passing(store.clone());
     let replayed = units.iter().flatten().try_for_each(|effect| session.replay(effect));
     keyspace.loading.store(false, SeqCst);
     replayed

@@ -9,6 +9,7 @@ use super::help;
 use super::reply::Reply;
 use super::row::{FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
 use super::session::{Protocol, Session};
+use crate::clients::Line;
 use crate::keyspace::Work;
 use crate::pubsub::{Message, Subscriber, Topic, Until};
 use crate::{Bytes, Error, Result, sync};
@@ -129,12 +130,28 @@ impl Session {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn next_push(&mut self) -> Result<Option<Reply>> {
+        if let Some(line) = self.monitor.as_ref().map(|inbox| inbox.try_take()).transpose()?.flatten() {
+            return Ok(Some(monitored(line)));
+        }
         let Some(mail) = &mut self.mail else { return Ok(None) };
         if let Some(confirmation) = mail.confirmations.pop_front() {
             return Ok(Some(self.shape(confirmation)));
         }
         let message = mail.subscriber.inbox.try_take();
         self.received(message)
+    }
+
+    /// A further confirmation of the command that just ran.
+    #[cfg(feature = "connections")]
+    pub(crate) fn next_confirmation(&mut self) -> Option<Reply> {
+        let confirmation = self.mail.as_mut()?.confirmations.pop_front()?;
+        Some(self.shape(confirmation))
+    }
+
+    /// Whether messages of a command's own publishing follow its reply, instead of going before it.
+    #[cfg(feature = "connections")]
+    pub(crate) fn pushes_late(&self) -> bool {
+        self.store.keyspace().rules.profile.has((7, 2))
     }
 
     /// As [`Session::next_push`], waiting this long for it on the store's clock.
@@ -157,6 +174,9 @@ impl Session {
             Ok(Some(push)) => return Poll::Ready(Ok(push)),
             Ok(None) => {}
             Err(error) => return Poll::Ready(Err(error)),
+        }
+        if let Some(Poll::Ready(line)) = self.monitor.as_ref().map(|inbox| inbox.poll(0, task)) {
+            return Poll::Ready(line.map(monitored));
         }
         let Some(mail) = &self.mail else { return Poll::Pending };
         match mail.subscriber.inbox.poll(0, task) {
@@ -214,6 +234,11 @@ impl Session {
         let fresh = || Mail { subscriber: Subscriber::new(broker), confirmations: VecDeque::new() };
         self.mail.get_or_insert_with(|| Box::new(fresh()))
     }
+}
+
+/// A command as MONITOR shows it.
+fn monitored(line: Line) -> Reply {
+    Reply::Simple(line.0.to_string_lossy().into_owned().into())
 }
 
 /// A message as a client sees it.

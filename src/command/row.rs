@@ -81,6 +81,8 @@ pub enum Group {
     Transactions,
     Connection,
     Server,
+    Cluster,
+    Scripting,
 }
 
 impl Group {
@@ -101,6 +103,8 @@ impl Group {
             Group::Transactions => "transactions",
             Group::Connection => "connection",
             Group::Server => "server",
+            Group::Cluster => "cluster",
+            Group::Scripting => "scripting",
         }
     }
 }

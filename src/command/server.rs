@@ -1,11 +1,17 @@
 //! Server commands: the group's rows; the larger ones have files of their own.
 
 use super::args::Args;
+use super::attend::Replies;
 use super::reply::Reply;
-use super::row::{Flags, Group, KeySpec, READONLY, Row, Run};
-use super::{command_info, config, debug, help, info};
+use super::row::{
+    ADMIN, ALLOW_BUSY, FAST, Flags, Group, Hold, KeySpec, LOADING, NO_MULTI, NOSCRIPT, READONLY, Row, Run,
+    STALE,
+};
+use super::session::Session;
+use super::{command_info, config, debug, help, info, latency, slowlog};
 use crate::keyspace::Work;
-use crate::{Error, Result, ops};
+use crate::{Bytes, Error, Result, ops};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The group's rows.
 pub const ROWS: &[Row] = &[
@@ -15,9 +21,48 @@ pub const ROWS: &[Row] = &[
     command_info::ROW,
     debug::ROW,
     info::ROW,
+    latency::ROW,
+    slowlog::ROW,
+    slowlog::MONITOR,
+    Row::new("LOLWUT [VERSION version]", -1, READONLY.or(FAST), Group::Server, Run::Session(lolwut))
+        .since(5, 0, 0)
+        .doc("Answers the version", "O(1)"),
+    Row::new("ROLE", 1, NOSCRIPT.or(LOADING).or(STALE).or(FAST), Group::Server, Run::Session(role))
+        .since(2, 8, 12)
+        .categories(&["@admin", "@dangerous"])
+        .doc("Answers that the store is nobody's replica", "O(1)"),
+    Row::new(
+        "SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
+        -1,
+        ADMIN.or(NOSCRIPT).or(LOADING).or(STALE).or(NO_MULTI).or(ALLOW_BUSY),
+        Group::Server,
+        Run::Session(shutdown),
+    )
+    .since(1, 0, 0)
+    .doc("Stops the store's listeners; the process and the store go on", "O(n) in connections"),
+    Row::new("MODULE", -2, Flags::NONE, Group::Server, Run::Container(MODULE))
+        .since(4, 0, 0)
+        .doc("Lists modules, of which there are none", "O(1)"),
     Row::new("MEMORY", -2, Flags::NONE, Group::Server, Run::Container(MEMORY))
         .since(4, 0, 0)
         .doc("Tells what keys weigh", "depends on the subcommand"),
+];
+
+const VARIES: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
+
+const MODULE: &[Row] = &[
+    Row::new(
+        "MODULE LIST",
+        2,
+        ADMIN.or(NOSCRIPT),
+        Group::Server,
+        Run::Session(|_, _| Ok(Reply::Array(Vec::new()))),
+    )
+    .named("MODULE|LIST")
+    .since(4, 0, 0)
+    .tips(&["nondeterministic_output_order"])
+    .doc("Lists the modules, of which there are none", "O(1)"),
+    help::row("MODULE HELP", "MODULE|HELP", Group::Server),
 ];
 
 const MEMORY: &[Row] = &[
@@ -26,6 +71,28 @@ const MEMORY: &[Row] = &[
         .since(4, 0, 0)
         .keys(&[KeySpec::at(2, &["RO"])])
         .doc("Counts the bytes that a key and its value take, exactly: samples are not needed", "O(1)"),
+    Row::new("MEMORY STATS", 2, Flags::NONE, Group::Server, Run::Work(memory_stats))
+        .named("MEMORY|STATS")
+        .since(4, 0, 0)
+        .hold(Hold::Walk)
+        .tips(VARIES)
+        .doc("Answers what takes memory", "O(s) in shards and databases"),
+    Row::new("MEMORY DOCTOR", 2, Flags::NONE, Group::Server, Run::Work(memory_doctor))
+        .named("MEMORY|DOCTOR")
+        .since(4, 0, 0)
+        .hold(Hold::Walk)
+        .tips(VARIES)
+        .doc("Tells in words what takes memory", "O(s) in shards and databases"),
+    Row::new("MEMORY PURGE", 2, Flags::NONE, Group::Server, Run::Session(|_, _| Ok(Reply::OK)))
+        .named("MEMORY|PURGE")
+        .since(4, 0, 0)
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .doc("Does nothing: the allocator is the process's own affair", "O(1)"),
+    Row::new("MEMORY MALLOC-STATS", 2, Flags::NONE, Group::Server, Run::Session(malloc_stats))
+        .named("MEMORY|MALLOC-STATS")
+        .since(4, 0, 0)
+        .tips(VARIES)
+        .doc("Answers that the allocator keeps no statistics for it", "O(1)"),
     help::row("MEMORY HELP", "MEMORY|HELP", Group::Server).since(4, 0, 0),
 ];
 
@@ -38,4 +105,79 @@ fn memory_usage(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     }
     let usage = ops::server::memory_usage(work, &args.key(work, 2))?;
     Ok(usage.map_or(Reply::Null, |bytes| Reply::Integer(bytes as i64)))
+}
+
+/// How many keys there are, and what they and connections take.
+fn weights(work: &mut Work<'_>) -> (i64, i64, i64) {
+    let databases = 0..work.keyspace().databases;
+    let keys = databases.map(|db| work.on_db(db, |work| ops::server::db_size(work)).keys as i64).sum();
+    let clients = work.keyspace().clients.traffic.backlog.load(Relaxed);
+    (keys, ops::server::memory_used(work) as i64, clients as i64)
+}
+
+fn memory_stats(work: &mut Work<'_>, _: &Args<'_>) -> Result<Reply> {
+    let (keys, used, clients) = weights(work);
+    let facts = [
+        ("total.allocated", used + clients),
+        ("startup.allocated", 0),
+        ("replication.backlog", 0),
+        ("clients.slaves", 0),
+        ("clients.normal", clients),
+        ("cluster.links", 0),
+        ("aof.buffer", 0),
+        ("lua.caches", 0),
+        ("functions.caches", 0),
+        ("keys.count", keys),
+        ("keys.bytes-per-key", used / keys.max(1)),
+        ("dataset.bytes", used),
+    ];
+    Ok(Reply::Map(facts.map(|(name, value)| (Reply::bulk(name), Reply::Integer(value))).into()))
+}
+
+fn memory_doctor(work: &mut Work<'_>, _: &Args<'_>) -> Result<Reply> {
+    let (keys, used, clients) = weights(work);
+    let mean = used / keys.max(1);
+    let text = format!("{keys} keys take {used} bytes, {mean} each; replies that wait take {clients}.\n");
+    Ok(Reply::Verbatim(*b"txt", text.into()))
+}
+
+fn malloc_stats(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    Ok(Reply::Verbatim(*b"txt", "Stats not supported for the current allocator".into()))
+}
+
+fn lolwut(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    if args.len() > 2 && args.is(1, "VERSION") {
+        args.int(2)?;
+    }
+    let version = session.store.keyspace().rules.profile.version_text();
+    Ok(Reply::Verbatim(*b"txt", Bytes::from(format!("Redis ver. {version}\n"))))
+}
+
+fn role(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    Ok(Reply::Array(vec![Reply::bulk("master"), Reply::Integer(0), Reply::Array(Vec::new())]))
+}
+
+fn shutdown(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let mut options = args.options(1);
+    let (mut aborts, mut save) = (false, 0);
+    while !options.is_done() {
+        if options.take("ABORT") {
+            aborts = true;
+        } else if options.take("SAVE") || options.take("NOSAVE") {
+            save += 1;
+        } else if !options.take("NOW") && !options.take("FORCE") {
+            return Err(Error::Syntax);
+        }
+    }
+    if save > 1 || aborts && args.len() > 2 {
+        return Err(Error::Syntax);
+    }
+    if aborts {
+        return Err(Error::text("ERR No shutdown in progress."));
+    }
+    if !session.store.keyspace().clients.shut_down() {
+        return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
+    }
+    (session.replies, session.shown.closing) = (Replies::Off, true);
+    Ok(Reply::OK)
 }

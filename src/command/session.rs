@@ -1,17 +1,21 @@
 //! A session: what a connection is to a server. SELECT, MULTI, WATCH and the RESP version live here.
 
 use super::args::Args;
+use super::attend::Replies;
 use super::row::{Hold, ReadAsk, Row, Run};
 use super::wait::{Asked, Awaited};
 use super::{Reply, find, find_sub, pubsub::Mail};
+use crate::clients::{Client, Line, Origin, Shown};
 use crate::effect::Effect;
 use crate::keyspace::wait::{End, Waiter};
 use crate::keyspace::watch::Flag;
 use crate::keyspace::{Access, Key, Lock, Work};
 use crate::limits::Profile;
+use crate::pubsub::Inbox;
 use crate::sync;
 use crate::{Bytes, Error, Result, Store};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::{Context, Poll};
 
@@ -49,6 +53,18 @@ pub struct Session {
     watching: Watching,
     /// Its subscriptions, once it has had any.
     pub(super) mail: Option<Box<Mail>>,
+    /// How others see it; none for a session that lives for one call.
+    pub(super) client: Option<Arc<Client>>,
+    /// What there is to tell them, and what they were last told.
+    pub(super) shown: Shown,
+    pub(super) told: Shown,
+    /// Whether it may run what needs a password, where one is set.
+    pub(super) signed_in: bool,
+    pub(super) replies: Replies,
+    /// It runs what MULTI queued: nothing may wait.
+    pub(super) in_exec: bool,
+    /// Every command of the store, if MONITOR asked for them.
+    pub(super) monitor: Option<Arc<Inbox<Line>>>,
 }
 
 /// What MULTI has gathered.
@@ -66,7 +82,18 @@ struct Watching {
 }
 
 impl Session {
-    pub(crate) fn new(store: Store) -> Session {
+    /// A session that others can see.
+    pub(crate) fn new(store: Store, origin: Origin) -> Session {
+        let mut session = Session::passing(store);
+        let clients = &session.store.keyspace().clients;
+        // Who has the store itself needs no password for it.
+        session.signed_in = !origin.is_connection || !clients.settings.asks_password();
+        session.client = Some(clients.enter(session.id, session.started, origin));
+        session
+    }
+
+    /// A session for one call.
+    pub(crate) fn passing(store: Store) -> Session {
         let db = store.db_index();
         let keyspace = store.keyspace();
         let id = keyspace.counts.sessions.fetch_add(1, Relaxed) + 1;
@@ -83,6 +110,13 @@ impl Session {
             multi: None,
             watching: Watching::default(),
             mail: None,
+            client: None,
+            shown: Shown::default(),
+            told: Shown::default(),
+            signed_in: true,
+            replies: Replies::On,
+            in_exec: false,
+            monitor: None,
         }
     }
 
@@ -139,16 +173,23 @@ impl Session {
         Executing { session: self, stage: Stage::Fresh(words) }
     }
 
+    /// Begins a command for a task: the reply is still to be given to [`Session::answer`].
+    #[cfg(feature = "connections")]
+    pub(crate) fn start(&mut self, words: &[&[u8]]) -> Result<Asked> {
+        self.check()?;
+        self.begin(words, Waiter::Task)
+    }
+
     /// Begins a command: queues it, runs it, or has it wait.
     fn begin(&mut self, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         self.begin_command();
-        let row = self.resolve(words).and_then(|row| self.check_listening(row).map(|()| row));
+        let row = self.resolve(words).and_then(|row| self.check_allowed(row).map(|()| row));
         let row = row.and_then(|row| self.admit(row).map(|()| row));
         let reply = match row {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
-            Ok(row @ Row { run: Run::Wait(read), .. }) => return self.ask(row, *read, words, waiter),
-            Ok(row) => self.run(row, words),
+            Ok(row) if self.client.is_some() => return self.attended(row, words, waiter),
+            Ok(row) => return self.dispatch(row, words, waiter),
             Err(error) if words.first().is_some_and(|w| w.eq_ignore_ascii_case(b"EXEC")) => {
                 self.refuse_exec(&error)
             }
@@ -158,6 +199,22 @@ impl Session {
             }
         };
         reply.map(Asked::Answered)
+    }
+
+    /// Runs a command, or has it wait.
+    pub(super) fn dispatch(&mut self, row: &'static Row, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
+        match row.run {
+            Run::Wait(read) => self.ask(row, read, words, waiter),
+            _ => self.run(row, words).map(Asked::Answered),
+        }
+    }
+
+    /// Whether this session may run it now.
+    fn check_allowed(&self, row: &Row) -> Result<()> {
+        if !self.signed_in && !row.flags.has(super::row::NO_AUTH) {
+            return Err(Error::text("NOAUTH Authentication required."));
+        }
+        self.check_listening(row)
     }
 
     /// Refuses what would write while the log can't take it.
@@ -172,6 +229,9 @@ impl Session {
 
     /// Whether a command can be run at all.
     fn check(&self) -> Result<()> {
+        if self.client.as_ref().is_some_and(|client| client.is_killed()) {
+            return Err(Error::Disconnected("CLIENT KILL ended the session"));
+        }
         sync::check_outside_body()?;
         self.store.keyspace().database(self.db as i64).map(drop)
     }
@@ -187,10 +247,11 @@ impl Session {
         self.store.keyspace().unblock(session, how)
     }
 
-    fn answer(&self, reply: Result<Reply>) -> Result<Reply> {
+    /// The reply as the session's protocol has it.
+    pub(crate) fn answer(&self, reply: Result<Reply>) -> Result<Reply> {
         match reply {
             Ok(reply) => Ok(self.shape(reply)),
-            Err(error @ (Error::Reentrant | Error::NotDurable(_))) => Err(error),
+            Err(error @ (Error::Reentrant | Error::NotDurable(_) | Error::Disconnected(_))) => Err(error),
             Err(error) => {
                 self.store.keyspace().counts.error(&error);
                 Ok(Reply::Error(error))
@@ -255,6 +316,7 @@ impl Session {
     pub(super) fn forget(&mut self) -> Result<()> {
         self.multi = None;
         self.mail = None;
+        self.stop_monitoring();
         self.unwatch().map(drop)
     }
 
@@ -295,6 +357,12 @@ impl Session {
         work.commit_with(reply)
     }
 
+    /// Whether something is queued that CLIENT PAUSE WRITE would hold.
+    #[cfg(feature = "connections")]
+    pub(super) fn queue_writes(&self) -> bool {
+        self.multi.iter().flat_map(|queue| &queue.commands).any(|(row, _)| row.writes())
+    }
+
     // ---- MULTI, EXEC, WATCH: called by their handlers in `transactions`
 
     /// Runs the queue as one unit, unless a watched key was touched or a command could not be queued.
@@ -305,6 +373,7 @@ impl Session {
             self.unwatch_all(watching)?;
             return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
         }
+        self.show_queue(queue.commands.iter().map(|(row, words)| (*row, &words[..])));
         let store = self.store.clone();
         let keyspace = store.keyspace();
         let keys = watching.keys.iter().map(|(_, bytes)| keyspace.key(bytes)).collect();
@@ -319,8 +388,10 @@ impl Session {
         if watching.dirty.load(SeqCst) {
             return work.commit_with(Ok(Reply::NullArray));
         }
+        self.in_exec = true;
         let replies =
             queue.commands.iter().map(|(row, words)| self.run_queued(&mut work, row, words)).collect();
+        self.in_exec = false;
         work.commit_with(Ok(Reply::Array(replies)))
     }
 
@@ -437,6 +508,10 @@ impl Drop for Session {
         // Inside a body nothing can be locked; the flags' dead ends are then swept by the next WATCH of the keys.
         let watching = std::mem::take(&mut self.watching);
         let _ = self.unwatch_all(watching);
+        self.stop_monitoring();
+        if let Some(client) = &self.client {
+            self.store.keyspace().clients.leave(client);
+        }
         self.store.keyspace().counts.open_sessions.fetch_sub(1, Relaxed);
     }
 }

@@ -5,11 +5,9 @@ use super::reply::Reply;
 use super::row::{
     BLOCKING, Begin, DENYOOM, FAST, Find, Flags, Group, KeySpec, MOVABLE_KEYS, READONLY, Row, Run, WRITE,
 };
-use super::{stream_group, stream_info};
+use super::{stream_group, stream_info, stream_read};
 use crate::ds::stream_block::EntryRef;
-use crate::keyspace::{Key, Work};
-use crate::limits::Profile;
-use crate::num;
+use crate::keyspace::Work;
 use crate::ops::stream::{self as ops, Adding, NewId, Span};
 use crate::value::stream::{Keep, PairRef, StreamId, Trim};
 use crate::value::stream_id::{INVALID, Written};
@@ -99,23 +97,27 @@ pub const ROWS: &[Row] = &[
     row("XRANGE key start end [COUNT count]", -4, READONLY, xrange)
         .keys(ACCESS)
         .doc("The entries of a range of ids", "O(log n + m) for m entries"),
-    row(
+    Row::new(
         "XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
         -4,
         READONLY.or(BLOCKING).or(MOVABLE_KEYS),
-        xread,
+        Group::Stream,
+        Run::Wait(stream_read::xread),
     )
+    .since(5, 0, 0)
     .keys(READ)
-    .find_keys(read_keys)
+    .find_keys(stream_read::keys)
     .doc("The entries of several streams after an id of each", "O(log n + m) for each stream and m entries"),
-    row(
+    Row::new(
         "XREADGROUP <GROUP group consumer> [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
         -7,
         WRITE.or(BLOCKING).or(MOVABLE_KEYS),
-        stream_group::xreadgroup,
+        Group::Stream,
+        Run::Wait(stream_read::xreadgroup),
     )
+    .since(5, 0, 0)
     .keys(READ_GROUP)
-    .find_keys(read_keys)
+    .find_keys(stream_read::keys)
     .doc("Gives a consumer entries that its group did not get yet", "O(m log n) for m entries"),
     row("XREVRANGE key end start [COUNT count]", -4, READONLY, xrevrange)
         .keys(ACCESS)
@@ -326,7 +328,9 @@ fn range(work: &mut Work<'_>, args: &Args<'_>, mut span: Span) -> Result<Reply> 
         let is_there = ops::open(work, &key)?.is_some();
         return Ok(if is_there { Reply::NullArray } else { Reply::Array(entries) });
     }
-    ops::range(work, &key, span, |found| entries.push(entry(found)))?;
+    if let Some(stream) = ops::open(work, &key)? {
+        ops::range(stream, span, |found| entries.push(entry(found)));
+    }
     Ok(Reply::Array(entries))
 }
 
@@ -348,133 +352,4 @@ fn xsetid(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     }
     ops::set_id(work, &args.key(work, 1), last, added, deleted)?;
     Ok(Reply::OK)
-}
-
-// ---- XREAD and XREADGROUP
-
-/// What XREAD and XREADGROUP are told.
-pub(super) struct Reading<'a> {
-    /// The group and the consumer.
-    pub group: Option<(&'a [u8], &'a [u8])>,
-    pub count: Option<u64>,
-    pub noack: bool,
-    pub keys: Words<'a>,
-    pub ids: Words<'a>,
-}
-
-impl<'a> Reading<'a> {
-    /// Reads the words. BLOCK is read and then left: nobody waits yet.
-    pub fn parse(args: &Args<'a>, of_group: bool) -> Result<Reading<'a>> {
-        let mut reading = Reading { group: None, count: None, noack: false, keys: &[], ids: &[] };
-        let mut options = args.options(1);
-        while !options.is_done() {
-            if options.take_with("BLOCK", 1) {
-                check_timeout(options.word()?)?;
-            } else if options.take_with("COUNT", 1) {
-                reading.count = u64::try_from(options.int()?).ok().filter(|count| *count > 0);
-            } else if options.take_with("STREAMS", 1) {
-                (reading.keys, reading.ids) = halves(options.rest())?;
-                break;
-            } else if options.take_with("GROUP", 2) {
-                only_groups(of_group, "GROUP")?;
-                reading.group = Some((options.word()?, options.word()?));
-            } else if options.take("NOACK") {
-                only_groups(of_group, "NOACK")?;
-                reading.noack = true;
-            } else {
-                return Err(Error::Syntax);
-            }
-        }
-        match reading.keys {
-            [] => Err(Error::Syntax),
-            _ if of_group && reading.group.is_none() => {
-                Err(Error::text("ERR Missing GROUP option for XREADGROUP"))
-            }
-            _ => Ok(reading),
-        }
-    }
-}
-
-fn only_groups(of_group: bool, option: &str) -> Result<()> {
-    let text = format!("ERR The {option} option is only supported by XREADGROUP. You called XREAD instead.");
-    if of_group { Ok(()) } else { Err(Error::owned(text)) }
-}
-
-type Words<'a> = &'a [&'a [u8]];
-
-/// Keys and ids, as many of each.
-fn halves<'a>(words: Words<'a>) -> Result<(Words<'a>, Words<'a>)> {
-    if words.len().is_multiple_of(2) {
-        return Ok(words.split_at(words.len() / 2));
-    }
-    // XREADGROUP says so too.
-    Err(Error::text(
-        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
-    ))
-}
-
-fn check_timeout(word: &[u8]) -> Result<()> {
-    let timeout = num::parse_i64(word).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
-    if timeout < 0 { Err(Error::text("ERR timeout is negative")) } else { Ok(()) }
-}
-
-/// The keys of XREAD and XREADGROUP, wherever an option's word says STREAMS too.
-fn read_keys(words: &[&[u8]]) -> Vec<usize> {
-    let mut at = 1;
-    while let Some(word) = words.get(at) {
-        at += match word.to_ascii_uppercase().as_slice() {
-            b"STREAMS" => {
-                let first = at + 1;
-                return (first..first + words.len().saturating_sub(first) / 2).collect();
-            }
-            b"GROUP" => 3,
-            b"COUNT" | b"BLOCK" => 2,
-            _ => 1,
-        };
-    }
-    Vec::new()
-}
-
-/// The streams that had an answer, as a reply: pairs, which RESP2 has as lists of two.
-pub(super) fn streams_reply(found: Vec<(Reply, Reply)>, resp3: bool) -> Reply {
-    match found {
-        found if found.is_empty() => Reply::NullArray,
-        found if resp3 => Reply::Map(found),
-        found => {
-            Reply::Array(found.into_iter().map(|(key, entries)| Reply::Array(vec![key, entries])).collect())
-        }
-    }
-}
-
-fn xread(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let reading = Reading::parse(args, false)?;
-    let keys = args.keys(work, reading.keys);
-    let after = keys.iter().zip(reading.ids).map(|(key, word)| read_after(work, key, word));
-    let after: Vec<StreamId> = after.collect::<Result<_>>()?;
-    let most = usize::try_from(reading.count.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let mut found = Vec::new();
-    for (key, after) in keys.iter().zip(after) {
-        if let Some(entries) = ops::after(work, key, after)? {
-            found.push((Reply::bulk(key.bytes), Reply::Array(entries.take(most).map(entry).collect())));
-        }
-    }
-    Ok(streams_reply(found, args.resp3))
-}
-
-/// The id after which XREAD reads a stream.
-fn read_after(work: &Work<'_>, key: &Key<'_>, word: &[u8]) -> Result<StreamId> {
-    if word == b"$" {
-        return ops::last_id(work, key);
-    }
-    if word == b"+" && work.rules().profile >= Profile::V7_4 {
-        return ops::before_last(work, key);
-    }
-    // A look for the type, before the ids are read: it counts as one, as Redis's does.
-    ops::open(work, key)?;
-    match word {
-        b">" => Err(Error::text(
-            "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
-        )),
-        word => StreamId::strict(word, 0),
-    }
 }

@@ -4,11 +4,11 @@ use super::args::Args;
 use super::help;
 use super::reply::Reply;
 use super::row::{DENYOOM, Flags, Group, KeySpec, Row, Run, WRITE};
-use super::stream::{Reading, entry, id, ids, number, start, stop, streams_reply};
+use super::stream::{entry, id, ids, number, start, stop};
 use crate::ds::stream_block::EntryRef;
-use crate::keyspace::{Key, Work};
+use crate::keyspace::Work;
 use crate::ops::stream as streams;
-use crate::ops::stream_group::{self as ops, Claim, Claimer, Listing, Position, Reader, StreamStart, Which};
+use crate::ops::stream_group::{self as ops, Claim, Claimer, Listing, Position, StreamStart};
 use crate::value::stream::StreamId;
 use crate::{Error, Result, num};
 
@@ -139,41 +139,7 @@ fn delete_consumer(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     Ok(number(pending as u64))
 }
 
-// ---- reading and acknowledging
-
-pub(super) fn xreadgroup(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    let reading = Reading::parse(args, true)?;
-    let Some((group, consumer)) = reading.group else { return Err(Error::Syntax) };
-    let keys = args.keys(work, reading.keys);
-    let which = keys.iter().zip(reading.ids).map(|(key, word)| which(work, key, group, word));
-    let which: Vec<Which> = which.collect::<Result<_>>()?;
-    let reader = Reader { group, consumer, count: reading.count, noack: reading.noack };
-    let mut found = Vec::new();
-    for (key, which) in keys.iter().zip(which) {
-        let mut entries = Vec::new();
-        let served = ops::read(work, key, &reader, which, |gone, found| {
-            entries.push(found.map_or_else(|| Reply::Array(vec![id(gone), Reply::NullArray]), entry));
-        })?;
-        if served {
-            found.push((Reply::bulk(key.bytes), Reply::Array(entries)));
-        }
-    }
-    Ok(streams_reply(found, args.resp3))
-}
-
-/// What an id says to read of a stream.
-fn which(work: &Work<'_>, key: &Key<'_>, group: &[u8], word: &[u8]) -> Result<Which> {
-    ops::check_readable(work, key, group)?;
-    match word {
-        b"$" => Err(Error::text(
-            "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this \
-             consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return \
-             an empty result set.",
-        )),
-        b">" => Ok(Which::New),
-        word => StreamId::strict(word, 0).map(Which::Pending),
-    }
-}
+// ---- acknowledging
 
 pub(super) fn xack(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let key = args.key(work, 1);

@@ -42,10 +42,14 @@ pub struct Question<W: Wish> {
     nothing: Reply,
 }
 
-/// Asks for a wish to come true at one of these keys within the timeout, where zero is for ever.
-pub fn ask<W: Wish>(wish: W, keys: &[&[u8]], timeout: Duration, answer: fn(W::Gift) -> Reply) -> Question<W> {
+/// Asks for a wish to come true at one of these keys within the timeout; `None` is for ever, zero not to wait.
+pub fn ask<W: Wish>(
+    wish: W,
+    keys: &[&[u8]],
+    timeout: Option<Duration>,
+    answer: fn(W::Gift) -> Reply,
+) -> Question<W> {
     let keys = keys.iter().map(|key| Bytes::from(*key)).collect();
-    let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
     let request = Request { wish, keys, targets: Vec::new(), timeout };
     Question { request, answer, nothing: Reply::NullArray }
 }

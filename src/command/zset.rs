@@ -10,7 +10,7 @@ use super::wait::{Ask, ask};
 use crate::keyspace::Work;
 use crate::limits::Profile;
 use crate::num;
-use crate::ops::wait::Members;
+use crate::ops::wait::Pop;
 use crate::ops::zset::{self as ops, Given, Scored, ZEnd};
 use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way, ZSetRef};
 use crate::{Bytes, Error, Result};
@@ -302,7 +302,7 @@ fn zmpop(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 fn bzmpop(args: &Args<'_>, profile: Profile) -> Result<Box<dyn Ask>> {
     let (keys, end, count) = args.multi_pop(2, end)?;
     let timeout = args.timeout(profile, 1)?;
-    ask(Members { end, count }, keys, timeout, |(key, pairs)| from_key(&key, pairs)).boxed()
+    ask(Pop { end, count }, keys, timeout, |(key, pairs)| from_key(&key, pairs)).boxed()
 }
 
 fn end(options: &mut Options<'_>) -> Result<ZEnd> {
@@ -334,7 +334,7 @@ fn pop_or_wait(args: &Args<'_>, profile: Profile, end: ZEnd) -> Result<Box<dyn A
         let pair = pairs.into_iter().flat_map(|(member, score)| [Reply::Bulk(member), Reply::Double(score)]);
         Reply::Array(std::iter::once(Reply::Bulk(key)).chain(pair).collect())
     };
-    ask(Members { end, count: 1 }, keys, timeout, answer).boxed()
+    ask(Pop { end, count: 1 }, keys, timeout, answer).boxed()
 }
 
 // ---- looking
@@ -344,7 +344,7 @@ fn zcard(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn zscore(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    ops::score(work, &args.key(work, 1), &args[2]).map(double_or_null)
+    Ok(double_or_null(ops::score(ops::open(work, &args.key(work, 1))?, &args[2])))
 }
 
 fn zmscore(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
@@ -368,7 +368,7 @@ fn place(work: &mut Work<'_>, args: &Args<'_>, way: Way) -> Result<Reply> {
     if with_score && !args.is(3, "WITHSCORE") {
         return Err(Error::Syntax);
     }
-    let found = ops::rank(work, &args.key(work, 1), &args[2], way)?;
+    let found = ops::rank(ops::open(work, &args.key(work, 1))?, &args[2], way);
     Ok(match (found, with_score) {
         (None, true) => Reply::NullArray,
         (None, false) => Reply::Null,
@@ -379,12 +379,12 @@ fn place(work: &mut Work<'_>, args: &Args<'_>, way: Way) -> Result<Reply> {
 
 fn zcount(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let span = By::Score.span(args.words[2], args.words[3])?;
-    integer(ops::count(work, &args.key(work, 1), span)?)
+    integer(ops::count(ops::open(work, &args.key(work, 1))?, span))
 }
 
 fn zlexcount(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let span = By::Lex.span(args.words[2], args.words[3])?;
-    integer(ops::count(work, &args.key(work, 1), span)?)
+    integer(ops::count(ops::open(work, &args.key(work, 1))?, span))
 }
 
 fn zrandmember(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
@@ -530,11 +530,11 @@ fn asked<'a>(args: &Args<'a>, at: usize, kin: Kin) -> Result<(Query<'a>, bool)> 
 
 fn shown(work: &mut Work<'_>, args: &Args<'_>, by: Option<By>, way: Option<Way>) -> Result<Reply> {
     let (query, with_scores) = asked(args, 2, Kin { by, way, stores: false })?;
-    let key = args.key(work, 1);
+    let set = ops::open(work, &args.key(work, 1))?;
     if with_scores {
-        return Ok(scored(ops::range(work, &key, &query, ops::scored)?, args));
+        return Ok(scored(ops::range(set, &query, ops::scored), args));
     }
-    ops::range(work, &key, &query, |member, _| Reply::bulk(member)).map(Reply::Array)
+    Ok(Reply::Array(ops::range(set, &query, |member, _| Reply::bulk(member))))
 }
 
 fn zrange(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {

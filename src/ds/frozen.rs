@@ -13,7 +13,7 @@
 
 use super::size_class;
 use super::varint;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl<T: Chunks> Frozen<T> {
         Slice::Some(pieces)
     }
 
-    fn take(&self, state: &mut MutexGuard<'_, State<T>>, live: Option<&T>) -> Option<T::Piece> {
+    fn take(&self, state: &mut State<T>, live: Option<&T>) -> Option<T::Piece> {
         let saved = state.saved.first_key_value().map(|(number, _)| *number);
         let there = live.or(state.rest.as_ref()).filter(|_| !state.closed);
         let found = there.and_then(|there| there.seek(state.next, state.end));

@@ -10,6 +10,7 @@ pub mod front;
 pub mod frozen;
 pub mod glob;
 pub mod intset;
+pub mod key_order;
 pub mod member;
 pub mod ordered;
 pub mod packed;

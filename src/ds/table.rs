@@ -92,13 +92,12 @@ impl<T: Item> Table<T> {
         segment.find(spread(tag), |item| item.tag() == tag && eq(item))
     }
 
-    /// Starts loading the place where a find of `hash` begins, for callers with several hashes to find: a load whose
-    /// answer nobody waits for is a prefetch. (`find(hash, |_| true)` then answers the item to load in the same way.)
+    /// Starts loading the place where a find of `hash` begins, for callers who have something else to do first or several
+    /// hashes to find. (`find(hash, |_| true)` then answers the item to load in the same way.)
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         if let Some(segment) = self.directory.get(hash) {
-            let bucket = spread(tag_of(hash)) as usize & (segment.num_buckets() - 1);
-            std::hint::black_box(segment.get_bucket(bucket).is_some());
+            guess(segment, tag_of(hash));
         }
     }
 

@@ -18,14 +18,15 @@ pub use crate::effect::{Effect, Unit};
 pub use durable::Durable;
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 
+use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
+use crate::ds::key_order::KeyOrder;
 use crate::limits::Rules;
 use crate::pubsub::{After, Broker, EventClass};
 use crate::rng::Rng;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::View;
 use crate::{Bytes, Error, Result};
-use crossbeam_skiplist::SkipSet;
 use shard::{Shard, Space};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -33,8 +34,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use tally::Tally;
 use wait::WaitBook;
 
-/// The optional ordered key index of one database: a concurrent ordered set of its keys.
-pub type KeyIndex = SkipSet<Box<[u8]>>;
+/// The optional ordered key index of one database: a concurrent ordered set of its keys. A marked key may have come to
+/// nothing, or have expired: who meets it looks it up. Any other is there while it is in the index.
+pub type KeyIndex = KeyOrder;
 
 /// The most shards a store can have: ten bits of the hash are theirs.
 pub const MAX_SHARDS: usize = 1024;
@@ -121,6 +123,8 @@ pub struct Keyspace {
     /// Who listens to channels and to events.
     pub broker: Arc<Broker>,
     waits: WaitBook,
+    /// Who is connected.
+    pub clients: Clients,
     pub tally: Tally,
     pub counts: Counts,
     /// Sources of libraries of functions that files brought along: kept, and written again.
@@ -190,6 +194,7 @@ impl Keyspace {
             reaped: AtomicBool::new(false),
             broker,
             waits: WaitBook::default(),
+            clients: Clients::default(),
             tally: Tally::default(),
             counts: Counts::default(),
             libraries: Mutex::new(Vec::new()),

@@ -6,7 +6,7 @@
 use super::Keyspace;
 use super::shard::Space;
 use crate::clock::Clock;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{ProcessCondvar, ProcessMutex};
 use crate::value::Value;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -27,9 +27,9 @@ struct State {
     garbage: Vec<Garbage>,
 }
 
-static STATE: Mutex<State> =
-    Mutex::new(State { running: false, stores: Vec::new(), wake_at: u64::MAX, garbage: Vec::new() });
-static NEWS: Condvar = Condvar::new();
+static STATE: ProcessMutex<State> =
+    ProcessMutex::new(State { running: false, stores: Vec::new(), wake_at: u64::MAX, garbage: Vec::new() });
+static NEWS: ProcessCondvar = ProcessCondvar::new();
 
 /// Two rounds are at least this far apart.
 const PAUSE: Duration = Duration::from_millis(1);

@@ -6,7 +6,7 @@
 //! Only the lessee writes a stripe, so raising it is a load and a store; the sum over the stripes is exact as soon as the
 //! threads that counted have been synchronised with. Threads beyond those share one stripe and raise it the usual way.
 
-use crate::sync::Mutex;
+use crate::sync::ProcessMutex;
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,7 +17,7 @@ const STRIPES: usize = 64;
 const NONE: usize = STRIPES;
 
 /// Numbers that living threads hold. Passing on a number under the lock also passes on what its stripes say.
-static LEASED: Mutex<u64> = Mutex::new(0);
+static LEASED: ProcessMutex<u64> = ProcessMutex::new(0);
 
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(NONE) };

@@ -33,6 +33,6 @@ pub struct Undo {
     pub steps: Vec<Step>,
     /// Touches of watched keys, held back until the commit.
     pub touched: Vec<(usize, u64, Box<[u8]>)>,
-    /// Keys that somebody waits at, in databases that were emptied or exchanged.
+    /// Keys at which those who wait are to look again: in databases that were emptied or exchanged, of groups that went.
     pub ready: Vec<(usize, u64, Box<[u8]>)>,
 }

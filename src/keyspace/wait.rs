@@ -9,12 +9,14 @@
 use super::reaper;
 use super::{Access, Key, Keyspace, Lock, Work};
 use crate::clock::{Clock, Due};
+use crate::sync::atomic::AtomicBool;
 use crate::sync::{self, Condvar, Mutex};
 use crate::value::Kind;
 use crate::{Bytes, Error, Result};
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -26,17 +28,35 @@ pub trait Wish: Send + Sync + 'static {
     /// The type of the keys it takes from: no other wakes it.
     fn kind(&self) -> Kind;
 
-    /// Whether it is also to be tried when a key goes (a consumer group dies with its stream).
-    fn minds_absence(&self) -> bool {
+    /// Whether it is also to be tried when a key goes or holds another type (a consumer group dies with its stream).
+    fn minds_loss(&self) -> bool {
         false
+    }
+
+    /// Whether it takes nothing away: then its first look shares its keys with readers if it is not to wait.
+    fn only_looks(&self) -> bool {
+        false
+    }
+
+    /// Notes what it has to know of its keys as they are when the wait begins.
+    fn settle(&mut self, _work: &Work<'_>, _keys: &[Key<'_>]) -> Result<()> {
+        Ok(())
     }
 
     /// Takes what is there: from the key at `ready`, which was just written, or from the first of all that has any.
     fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>)
     -> Result<Option<Self::Gift>>;
 
-    /// Puts a gift that nobody received back where it came from.
-    fn give_back(&self, work: &mut Work<'_>, gift: Self::Gift) -> Result<()>;
+    /// Puts a gift that nobody received back where it came from; what never left stays. Answers it where that place is
+    /// taken: its key holds another type by now.
+    fn give_back(&self, _work: &mut Work<'_>, _gift: Self::Gift) -> Option<Self::Gift> {
+        None
+    }
+
+    /// Takes its part of a gift that was another's and can't go back, if it waits at one of these keys for such.
+    fn inherit(&self, _keys: &[Bytes], _gift: &mut Option<Self::Gift>) -> Option<Self::Gift> {
+        None
+    }
 }
 
 /// A wish with all that is known of it before it is tried.
@@ -77,7 +97,7 @@ pub struct About {
     /// Every shard its command needs, in order.
     pub shards: Box<[u16]>,
     pub kind: Kind,
-    pub minds_absence: bool,
+    pub minds_loss: bool,
     /// When it times out by the store's clock, in milliseconds since 1970, if somebody else keeps its time.
     timer: Option<u64>,
     clock: Clock,
@@ -121,6 +141,8 @@ pub trait Waits: Send + Sync {
     fn about(&self) -> &About;
     /// Runs its command in the unit that wrote a key, given as its number among the command's. Answers whether the wait is over.
     fn serve(&self, work: &mut Work<'_>, ready: &Key<'_>) -> bool;
+    /// Takes its part of a gift (`Some` of its wish's) that was another's and can't go back. Answers whether the wait is over.
+    fn inherit(&self, gift: &mut dyn Any) -> bool;
     /// Ends an open wait in vain. Answers whether it was open.
     fn end(&self, how: End) -> bool;
     /// Wakes the owner. The caller holds no guard.
@@ -150,6 +172,13 @@ impl<W: Wish> Waits for Ticket<W> {
                 true
             }
         }
+    }
+
+    fn inherit(&self, gift: &mut dyn Any) -> bool {
+        let gift = gift.downcast_mut::<Option<W::Gift>>();
+        let Some(part) = gift.and_then(|gift| self.wish.inherit(&self.keys, gift)) else { return false };
+        self.finish(Ok(Some(part)));
+        true
     }
 
     fn end(&self, how: End) -> bool {
@@ -253,9 +282,9 @@ impl Waiters {
 }
 
 impl About {
-    /// Whether a key that holds this type may end the wait.
+    /// Whether a key that holds this type, or is not there, may end the wait.
     pub fn wants(&self, kind: Option<Kind>) -> bool {
-        kind.map_or(self.minds_absence, |kind| kind == self.kind)
+        kind == Some(self.kind) || self.minds_loss
     }
 
     fn keys<'k>(&'k self, keyspace: &Keyspace) -> Vec<Key<'k>> {
@@ -272,6 +301,8 @@ pub struct WaitBook {
     timeouts: Mutex<BTreeMap<(u64, u64), Arc<dyn Waits>>>,
     /// The tickets of sessions, by the session's number.
     sessions: Mutex<HashMap<u64, Arc<dyn Waits>>>,
+    /// How many results nobody received and no place was left for.
+    lost: AtomicU64,
 }
 
 /// Numbers of tickets, for all stores: the stores of one clock are served in one order.
@@ -281,6 +312,16 @@ impl Keyspace {
     /// How many sessions wait.
     pub fn blocked_sessions(&self) -> usize {
         self.waits.sessions.lock().len()
+    }
+
+    /// Whether a session waits.
+    pub fn is_blocked(&self, session: u64) -> bool {
+        self.waits.sessions.lock().contains_key(&session)
+    }
+
+    /// How many results of waits were lost: nobody received them, and their keys hold other types by now.
+    pub fn lost_results(&self) -> u64 {
+        self.waits.lost.load(Relaxed)
     }
 
     /// How many wait at a key of database 0, for tests.
@@ -404,7 +445,9 @@ impl<W: Wish> Request<W> {
         let names: Vec<Bytes> = self.keys.iter().chain(&self.targets).cloned().collect();
         let keys: Vec<Key<'_>> = names.iter().map(|key| keyspace.key(key)).collect();
         let lock = if let [key] = keys[..] { Lock::One(key) } else { Lock::Many(&keys) };
-        let mut work = Work::begin(keyspace, db, lock, Access::Write);
+        let looks = self.timeout == Some(Duration::ZERO) && self.wish.only_looks();
+        let access = if looks { Access::Read } else { Access::Write };
+        let mut work = Work::begin(keyspace, db, lock, access);
         let begun = match self.once(&mut work) {
             Ok(gift) if gift.is_some() || self.timeout == Some(Duration::ZERO) => Ok(Begun::Now(gift)),
             Ok(_) => self.wait(keyspace, &mut work, &keys, session, waiter).map(Begun::Later),
@@ -419,7 +462,7 @@ impl<W: Wish> Request<W> {
 
     /// Leaves a ticket. `keys` are all it touches.
     fn wait(
-        self,
+        mut self,
         keyspace: &Arc<Keyspace>,
         work: &mut Work<'_>,
         keys: &[Key<'_>],
@@ -435,6 +478,7 @@ impl<W: Wish> Request<W> {
                 queued.push(key.clone());
             }
         }
+        self.wish.settle(work, &keys[..self.keys.len()])?;
         let timed = self.timeout.filter(|_| waiter == Waiter::Task || keyspace.clock.is_manual());
         let about = About {
             // Taken under the guards of its keys, so that every queue is in order.
@@ -444,7 +488,7 @@ impl<W: Wish> Request<W> {
             targets: self.targets.into(),
             shards: shards.into(),
             kind: self.wish.kind(),
-            minds_absence: self.wish.minds_absence(),
+            minds_loss: self.wish.minds_loss(),
             timer: timed.map(|after| keyspace.clock.now_ms().saturating_add(millis(after))),
             clock: keyspace.clock.clone(),
         };
@@ -525,7 +569,7 @@ impl<W: Wish> Pending<W> {
 
     /// For a thread: sleeps until the result is there.
     pub fn block(mut self) -> Result<Option<W::Gift>> {
-        for _ in 0..LOOKS {
+        for _ in 0..sync::looks(LOOKS) {
             if self.ticket.is_over.load(Acquire) {
                 break;
             }
@@ -574,8 +618,14 @@ fn abandon<W: Wish>(keyspace: &Keyspace, ticket: &Ticket<W>) {
             work.leave_queues(about);
             about.clock.wait_ends();
         }
-        // Where the key holds another type by now there is no place to go back to.
-        Outcome::Over(Ok(Some(gift))) => drop(ticket.wish.give_back(&mut work, gift)),
+        Outcome::Over(Ok(Some(gift))) => {
+            let mut homeless = ticket.wish.give_back(&mut work, gift);
+            if homeless.is_some() {
+                about.keys.iter().for_each(|key| work.pass_on(key, &mut homeless));
+            }
+            // As it would be, had it gone back before its key was overwritten.
+            keyspace.waits.lost.fetch_add(u64::from(homeless.is_some()), Relaxed);
+        }
         _ => {}
     }
     // Nobody is there to hear of a failing disk.

@@ -6,13 +6,13 @@
 
 use crate::ds::glob::{self, Rest};
 use crate::ds::table::CURSOR_BITS;
+use crate::keyspace::Work;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Space;
-use crate::keyspace::{KeyIndex, Work};
 use crate::num::Digits;
 use crate::value::Kind;
 use crate::{Bytes, Result};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 /// Which keys a walk answers.
 #[derive(Clone, Default)]
@@ -69,11 +69,11 @@ pub fn scan(work: &Work<'_>, cursor: u64, count: usize, filter: &Filter) -> (u64
 /// store keeps one.
 pub fn keys(work: &Work<'_>, pattern: &[u8]) -> Vec<Bytes> {
     let shape = glob::shape(pattern);
-    if let Some(index) = work.index()
-        && !shape.prefix.is_empty()
+    let takes = |key: &[u8]| shape.rest == Rest::Anything || glob::matches(pattern, key);
+    if !shape.prefix.is_empty()
+        && let Some(listed) = work.indexed(&shape.prefix, None, usize::MAX, takes)
     {
-        let takes = |key: &[u8]| shape.rest == Rest::Anything || glob::matches(pattern, key);
-        return indexed(work, &index, &shape.prefix, takes);
+        return listed.keys;
     }
     let (mut filter, mut found) = (Filter::default(), Vec::new());
     filter.set_pattern(pattern);
@@ -85,16 +85,6 @@ pub fn keys(work: &Work<'_>, pattern: &[u8]) -> Vec<Bytes> {
     found
 }
 
-/// The live keys of the index with a prefix that `takes` accepts, in order.
-fn indexed(work: &Work<'_>, index: &KeyIndex, prefix: &[u8], takes: impl Fn(&[u8]) -> bool) -> Vec<Bytes> {
-    let from = index.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
-    let range = from.take_while(|entry| entry.value().starts_with(prefix));
-    let mut found: Vec<Bytes> =
-        range.filter(|entry| takes(entry.value())).map(|entry| Bytes::from(&**entry.value())).collect();
-    found.retain(|bytes| is_live(work, bytes));
-    found
-}
-
 /// Up to `count` live keys with a prefix after the key `after`, in order, from the ordered index, which the store must
 /// keep; and the last key looked at, if there may be more.
 pub fn scan_index(
@@ -103,26 +93,8 @@ pub fn scan_index(
     after: Option<&[u8]>,
     count: usize,
 ) -> (Option<Bytes>, Vec<Bytes>) {
-    let Some(index) = work.index() else { return (None, Vec::new()) };
-    let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
-    let range = index.range::<[u8], _>((from, Bound::Unbounded));
-    let mut found: Vec<Bytes> = range
-        .take_while(|entry| entry.value().starts_with(prefix))
-        .take(count)
-        .map(|entry| Bytes::from(&**entry.value()))
-        .collect();
-    let last = found.last().filter(|_| found.len() == count).cloned();
-    found.retain(|bytes| is_live(work, bytes));
-    (last, found)
-}
-
-fn is_live(work: &Work<'_>, bytes: &[u8]) -> bool {
-    let key = work.key(bytes);
-    let look = |space: &Space| {
-        let entry = space.table.find(key.hash, |entry| entry.key() == bytes);
-        ControlFlow::Break(entry.is_some_and(|entry| !entry.is_expired(|| work.now())))
-    };
-    matches!(work.with_space(work.keyspace().shard_of(key.hash), look), ControlFlow::Break(true))
+    let listed = work.indexed(prefix, after, count, |_| true);
+    listed.map_or((None, Vec::new()), |listed| (listed.last, listed.keys))
 }
 
 /// How many keys the database has, those that expired unnoticed included.

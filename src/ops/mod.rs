@@ -18,6 +18,7 @@ pub mod snapshot;
 pub mod sort;
 pub mod stream;
 pub mod stream_group;
+pub mod stream_wait;
 pub mod string;
 pub mod wait;
 pub mod zset;

@@ -79,7 +79,7 @@ pub fn stage<'k, R: Read>(keyspace: &'k Keyspace, read: R) -> Result<Loaded<'k>>
     let stamp = keyspace.clock.coarse_secs();
     let (mut staging, mut libraries, mut db) = (Staging::new(keyspace), Vec::new(), 0);
     let mut twice = None;
-    while let Some(item) = reader.next()? {
+    while let Some(item) = reader.next_item()? {
         match item {
             Item::SelectDb(number) => db = database(keyspace, number)?,
             Item::Function(code) => libraries.push(Bytes::from(code)),
@@ -149,8 +149,28 @@ pub fn adopt(work: &mut Work<'_>, loaded: Loaded<'_>) -> Result<()> {
         });
         failed.map_or(Ok(()), Err)?;
     }
-    work.keyspace().libraries.lock().extend(loaded.libraries);
-    work.adopt(loaded.staging)
+    loaded.take_over(work)
+}
+
+impl Loaded<'_> {
+    fn take_over(self, work: &mut Work<'_>) -> Result<()> {
+        work.keyspace().libraries.lock().extend(self.libraries);
+        work.adopt(self.staging)
+    }
+}
+
+/// DEBUG RELOAD: writes everything to memory, and loads it in its place. The unit must hold every shard, for writing.
+pub fn reload(work: &mut Work<'_>, flush: bool) -> Result<()> {
+    let mut writer = Writer::new(Vec::new(), FieldTtls::Carry);
+    save(work, &mut writer)?;
+    let file = writer.finish()?;
+    let loaded = stage(work.keyspace(), &file[..])?;
+    work.keyspace().libraries.lock().clear();
+    for db in (0..work.keyspace().databases).filter(|_| flush) {
+        work.on_db(db, |work| work.flush_db())?;
+    }
+    // What is there afterwards was there before: there is no effect to tell of.
+    loaded.take_over(work)
 }
 
 // ---- DUMP and RESTORE
@@ -172,33 +192,35 @@ pub struct Restore {
     pub idle: Option<u64>,
 }
 
-/// RESTORE's refusal of a taken key, which comes before it looks at anything else.
-pub fn check_free(work: &Work<'_>, key: &Key<'_>, how: Restore) -> Result<()> {
-    if !how.replace && work.glance(key)?.is_some() {
+/// RESTORE: puts the value of a payload at a key; `ttl` is in milliseconds, 0 for none, and an error in it is only told
+/// where the key is not taken. A deadline that has passed puts nothing, but what was to be replaced is gone.
+pub fn restore(
+    work: &mut Work<'_>,
+    key: &Key<'_>,
+    ttl: Result<i64>,
+    bytes: &[u8],
+    how: Restore,
+) -> Result<()> {
+    if !how.replace && work.exists(key)? {
         return Err(Error::text("BUSYKEY Target key name already exists."));
     }
-    Ok(())
-}
-
-/// RESTORE: puts the value of a payload at a key; `ttl` is in milliseconds, 0 for none. A deadline that has passed puts
-/// nothing, but what was to be replaced is gone.
-pub fn restore(work: &mut Work<'_>, key: &Key<'_>, ttl: u64, bytes: &[u8], how: Restore) -> Result<()> {
-    check_free(work, key, how)?;
+    let ttl = ttl?;
     let body = payload::body(bytes, newest(work.rules().profile));
     let body = body.ok_or(Error::text("ERR DUMP payload version or checksum are wrong"))?;
+    let now = i64::try_from(work.now()).unwrap_or(i64::MAX);
     let deadline = match (ttl, how.absolute) {
         (0, _) => None,
         (ttl, true) => Some(ttl),
-        (ttl, false) => Some(work.now().saturating_add(ttl)),
+        // Redis's, too, wraps around.
+        (ttl, false) => Some(now.wrapping_add(ttl)),
     };
-    let is_past = deadline.is_some_and(|at| at <= work.now());
+    let is_past = deadline.is_some_and(|at| at <= now);
     let put = payload::read(body, work.rules(), |value| {
         let replaced = work.remove(key)?;
-        if is_past {
-            return Ok(replaced);
+        if !is_past {
+            let expiry = deadline.map_or(Expiry::Clear, |at| Expiry::At(at.unsigned_abs()));
+            with_payload(value, |payload| work.put(key, payload, expiry))?;
         }
-        let expiry = deadline.map_or(Expiry::Clear, Expiry::At);
-        with_payload(value, |payload| work.put(key, payload, expiry))?;
         Ok(replaced)
     });
     let replaced = put.map_err(|_| Error::text("ERR Bad data format"))?;

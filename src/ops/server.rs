@@ -214,6 +214,7 @@ pub fn reset_stats(work: &Work<'_>) {
     let counts = &work.keyspace().counts;
     counts.commands.store(0, Relaxed);
     counts.errors.lock().clear();
+    work.keyspace().clients.reset_stats();
     work.keyspace().tally.reset();
     work.each_shard(|shard| shard.expired.store(0, Relaxed));
 }

@@ -195,6 +195,7 @@ pub fn destroy(work: &mut Work<'_>, key: &Key<'_>, name: &[u8]) -> Result<bool> 
     if gone {
         work.effect(&[b"XGROUP", b"DESTROY", key.bytes, name]);
         work.announce(key, "xgroup-destroy");
+        work.stir(key);
     }
     Ok(gone)
 }

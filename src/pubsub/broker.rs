@@ -8,10 +8,10 @@ use super::inbox::{Alarm, End};
 use super::{After, Event, EventFilter, Inbox, Message, Topic};
 use crate::Bytes;
 use crate::ds::glob;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Mutex, RwLock};
 use ahash::RandomState;
 use hashbrown::HashTable;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
 /// Locks that the channels are spread over.

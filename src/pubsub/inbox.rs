@@ -2,11 +2,11 @@
 
 use super::{After, Parcel};
 use crate::clock::{Clock, Due, Tick};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use crate::sync::{Condvar, Mutex, looks};
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -217,7 +217,9 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
                 after.wait_for(Arc::clone(self) as Arc<dyn Sleeper>);
             }
         }
-        after.wakers.extend(state.wakers.drain(..).map(|(_, waker)| waker));
+        if !state.wakers.is_empty() {
+            after.wakers.extend(state.wakers.drain(..).map(|(_, waker)| waker));
+        }
         self.news.notify_one();
     }
 
@@ -292,7 +294,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
     /// it once. It does not look often, as each look takes the cache line away from a publisher.
     fn look_out(&self) {
         const LOOKS: usize = 8;
-        for _ in 0..LOOKS {
+        for _ in 0..looks(LOOKS) {
             if self.waiting.load(Relaxed) != 0 {
                 return;
             }

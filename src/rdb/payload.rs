@@ -20,11 +20,16 @@ pub fn write(view: View<'_>, now: u64, field_ttls: FieldTtls) -> Result<Option<V
     if !writer.view(&Head::default(), view, now)? {
         return Ok(None);
     }
-    let (mut bytes, version) = writer.into_body()?;
-    bytes.extend_from_slice(&version.to_le_bytes());
-    let crc = crc64(0, &bytes);
-    bytes.extend_from_slice(&crc.to_le_bytes());
-    Ok(Some(bytes))
+    let (body, version) = writer.into_body()?;
+    Ok(Some(seal(body, version)))
+}
+
+/// A body with its footer.
+pub fn seal(mut body: Vec<u8>, version: u16) -> Vec<u8> {
+    body.extend_from_slice(&version.to_le_bytes());
+    let crc = crc64(0, &body);
+    body.extend_from_slice(&crc.to_le_bytes());
+    body
 }
 
 /// What of a payload is the value, if it is of a version up to `newest` and its checksum is right.

@@ -154,7 +154,7 @@ impl<'r, R: Read> Reader<'r, R> {
     }
 
     /// The next item; `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Item<'_>>> {
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
         let mut marks = Marks::default();
         let step = loop {
             match self.step(&mut marks)? {

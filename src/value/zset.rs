@@ -545,7 +545,8 @@ impl ZSet {
         let packed = match self {
             ZSet::Packed(packed) => packed,
             ZSet::Large(ranked) => {
-                let done = ranked.upsert(member, |old| rule.decide(old, score))?;
+                let likely = (!rule.incr).then_some(score);
+                let done = ranked.upsert(member, likely, |old| rule.decide(old, score))?;
                 return Ok(Put::of(done.old, done.new));
             }
         };

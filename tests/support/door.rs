@@ -139,7 +139,7 @@ fn unexpected(arrived: &mut Vec<(String, Reply)>, at: usize, seen: &mut dyn FnMu
 pub struct InMulti<D>(pub D);
 
 /// Commands that make no sense, or another sense, inside MULTI.
-const ALONE: [&str; 10] = [
+const ALONE: [&str; 11] = [
     "MULTI",
     "EXEC",
     "DISCARD",
@@ -147,6 +147,7 @@ const ALONE: [&str; 10] = [
     "UNWATCH",
     "RESET",
     "QUIT",
+    "SHUTDOWN",
     // A subscribed session of RESP2 refuses MULTI.
     "SUBSCRIBE",
     "PSUBSCRIBE",

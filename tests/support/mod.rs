@@ -2,6 +2,8 @@
 #![allow(dead_code)] // Each user takes its part.
 
 pub mod case;
+#[cfg(unix)]
+pub mod client;
 pub mod commands;
 pub mod door;
 pub mod embedded;
@@ -15,3 +17,5 @@ pub mod told;
 pub mod typed;
 pub mod typed_geo;
 pub mod typed_stream;
+#[cfg(unix)]
+pub mod wire;

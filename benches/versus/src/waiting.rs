@@ -2,17 +2,18 @@
 //! threads that pop and wait. Beside a real server over a unix socket, driven the same way in the same run.
 
 use crate::common::{at, header, table, yes};
+use crate::drain;
 use crate::redis::Server;
 use larder::{Block, Store};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Someone who has a queue.
-trait Queue: Sync {
+pub trait Queue: Sync {
     type Hand;
     fn hand(&self) -> Self::Hand;
     fn push(hand: &mut Self::Hand, item: &[u8]);
@@ -49,6 +50,43 @@ impl Queue for Server {
             let length: usize = line(hand)[1..].trim().parse().expect("a length");
             let mut body = vec![0; length + 2];
             hand.read_exact(&mut body).expect("the server answers");
+        }
+    }
+}
+
+/// No queue at all: a word that one thread sets and another sleeps at. What a hand-off costs on this machine before
+/// anything is done for it.
+struct Bare(AtomicU32);
+
+impl Bare {
+    fn futex(&self, operation: libc::c_int, value: u32) {
+        let nothing = std::ptr::null::<libc::timespec>();
+        // SAFETY: the word lives as long as the call; both operations take a word, a number and no time.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.0.as_ptr(),
+                operation | libc::FUTEX_PRIVATE_FLAG,
+                value,
+                nothing,
+            )
+        };
+    }
+}
+
+impl Queue for Bare {
+    type Hand = &'static Bare;
+    fn hand(&self) -> Self::Hand {
+        static WORD: Bare = Bare(AtomicU32::new(0));
+        &WORD
+    }
+    fn push(hand: &mut Self::Hand, _: &[u8]) {
+        hand.0.store(1, SeqCst);
+        hand.futex(libc::FUTEX_WAKE, 1);
+    }
+    fn pop(hand: &mut Self::Hand) {
+        while hand.0.swap(0, SeqCst) == 0 {
+            hand.futex(libc::FUTEX_WAIT, 0);
         }
     }
 }
@@ -122,6 +160,7 @@ pub fn main(args: &[String]) {
         (hand_off(&store, 3000, pause), hand_off(&server, 3000, pause))
     };
     let (soon, late) = (measure(10), measure(300));
+    let asleep_floor = hand_off(&Bare(AtomicU32::new(0)), 3000, Duration::from_micros(300));
     let (our_rate, their_rate) = (throughput(&store, items), throughput(&server, items / 10));
     let row = |name: &str, soon: &[f64], late: &[f64], rate: f64| {
         let us = |times, share| format!("{:.1}", at(times, share));
@@ -135,9 +174,16 @@ pub fn main(args: &[String]) {
     let quicker = |(ours, theirs): &(Vec<f64>, Vec<f64>)| at(theirs, 0.5) / at(ours, 0.5);
     let (asleep, quicker, faster) = (quicker(&late), quicker(&soon), our_rate / their_rate);
     println!("hand-off to a thread that sleeps: p50 {asleep:.1} times lower");
+    let floor = at(&asleep_floor, 0.5);
+    println!(
+        "the kernel alone wakes it in {floor:.1} us (p50): {:.1} times lower at best",
+        at(&late.1, 0.5) / floor
+    );
     println!(
         "p50 {quicker:.1} times lower (target 5: {}), throughput {faster:.1} times (target 5: {})",
         yes(quicker >= 5.0),
         yes(faster >= 5.0)
     );
+    drain::list(&server, items);
+    drain::crowd();
 }

@@ -1,10 +1,11 @@
-//! The shell: commands from a terminal, a pipe, a file, the command line, or as RESP, run on a store in this process.
+//! The shell and the server. The shell: commands from a terminal, a pipe, a file, the command line, or as RESP, run on a store in this process.
 
 mod bulk;
 mod help;
 mod lines;
 mod options;
 mod prompt;
+mod serve;
 mod shell;
 
 use clap::Parser;
@@ -23,6 +24,12 @@ const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 
 fn main() {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "serve") {
+        match serve::run(std::env::args_os().skip(2)) {
+            Ok(()) => exit(FINE),
+            Err(error) => quit(&error, USAGE),
+        }
+    }
     let options = Options::parse();
     let start = Instant::now();
     let mut shell = match Shell::open(&options) {

@@ -24,7 +24,8 @@ Examples:
   larder SET k v EX 60                        one command
   larder --no-raw < commands.txt              a command a line, replies as on a terminal
   larder --pipe DEBUG DIGEST < data.resp      mass insertion, then a command on what it made
-  larder --pipe=data.resp                     mass insertion from a file, then the prompt";
+  larder --pipe=data.resp                     mass insertion from a file, then the prompt
+  larder serve --port 6379                    a server for Redis clients: larder serve --help";
 
 /// An embedded, Redis-compatible data-structure engine: its shell.
 #[derive(Debug, Parser)]

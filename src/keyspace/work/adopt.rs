@@ -1,6 +1,7 @@
 //! Taking loaded keys over.
 
 use super::*;
+use crate::ds::key_order::Mark;
 use crate::keyspace::staging::Staging;
 
 impl Work<'_> {
@@ -12,14 +13,12 @@ impl Work<'_> {
                 self.touch_watched(shard, db, |_, key| peek_in(&loaded, key).is_some())?;
                 let dues = [loaded.deadlines.first(), loaded.field_deadlines.first()];
                 let space = self.shard_mut(shard)?.make_space(db);
-                // A cut that is under way through the space must hear of each key.
-                if space.table.is_empty() && space.cut.is_none() {
-                    let index = space.index.take();
-                    if let Some(index) = &index {
-                        loaded.table.iter().for_each(|entry| drop(index.get_or_insert(entry.key().into())));
-                    }
+                if space.table.is_empty() {
+                    let index = space.index.clone();
+                    index.iter().for_each(|index| self.enlist_all(index, &loaded));
+                    let space = self.shard_mut(shard)?.make_space(db);
                     let old = std::mem::replace(space, Space { index, ..loaded });
-                    self.discard_space(shard, Box::new(old))?;
+                    self.discard_space(shard, Box::new(Space { index: None, ..old }))?;
                 } else {
                     self.on_db(db, |work| work.replace_all(loaded))?;
                 }
@@ -28,6 +27,17 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Enters all keys into the index. They are marked until the unit ends: somebody may wait to take one.
+    fn enlist_all(&mut self, index: &Arc<KeyIndex>, loaded: &Space) {
+        for entry in loaded.table.iter() {
+            let key = self.key(entry.key());
+            index.insert(key.bytes, Mark::Marked);
+            if entry.deadline().or(entry.field_deadline()).is_none() {
+                self.reindex_later(Arc::clone(index), &key);
+            }
+        }
     }
 
     fn replace_all(&mut self, loaded: Space) -> Result<()> {

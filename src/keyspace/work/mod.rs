@@ -5,6 +5,7 @@
 mod adopt;
 mod edit;
 mod expire;
+mod index;
 mod rollback;
 mod say;
 mod serve;
@@ -26,6 +27,7 @@ use crate::pubsub::{After, EventClass};
 use crate::rng::Rng;
 use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
 use crate::{Bytes, Error, Result};
+use index::Reindex;
 use say::Outbox;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -90,17 +92,6 @@ struct Extras {
     served: Vec<Arc<dyn Waits>>,
     /// What the ordered key indexes must follow at the end, where the store keeps them.
     reindex: Option<Box<Reindex>>,
-}
-
-/// Changes that a unit makes to the ordered key indexes only when it ends. Walks go over an index without a lock, and
-/// look a key up before they answer it: so an index may hold too many keys at any time, but must never lack one, as
-/// it would for a moment when a value replaces another or when a transaction is taken back.
-#[derive(Default)]
-struct Reindex {
-    /// Keys that left a table, with the index they were in and their hash; they may have come back since.
-    gone: Vec<(Arc<KeyIndex>, u64, Box<[u8]>)>,
-    /// Databases were emptied or exchanged, and the store's list of indexes is out of date.
-    databases: bool,
 }
 
 /// What a unit leaves to be done when its guards have dropped.
@@ -191,7 +182,12 @@ impl<'s> Work<'s> {
         }
         if self.recording && self.keyspace.do_reads_wait() {
             self.commit_read();
+            return Ok(());
         }
+        // All three are empty: nothing but the guards is to be dropped, and nobody asks the others again.
+        let Work { held, extras, outbox, undo, .. } = self;
+        std::mem::forget((extras, outbox, undo));
+        drop(held);
         Ok(())
     }
 
@@ -307,31 +303,6 @@ impl<'s> Work<'s> {
                 // The shard was held when the step was made, and still is.
                 let _ = self.discard_space(shard, space);
             }
-        }
-    }
-
-    /// Brings the ordered key indexes up to what this unit leaves.
-    fn bring_up(&self, reindex: Reindex) {
-        if reindex.databases
-            && let Ok(shard) = self.shard(0)
-        {
-            self.keyspace.set_indexes(shard);
-        }
-        for (index, hash, key) in reindex.gone {
-            let Ok(shard) = self.shard(self.keyspace.shard_of(hash)) else { continue };
-            let is_its = |space: &Space| space.index.as_ref().is_some_and(|own| Arc::ptr_eq(own, &index));
-            let holds = |space: &Space| peek_in(space, &Key { bytes: &key, hash }).is_some();
-            if !shard.spaces().any(|(_, space)| is_its(space) && holds(space)) {
-                index.remove(&key);
-            }
-        }
-    }
-
-    /// The ordered key index of this database, if the store keeps them.
-    pub fn index(&self) -> Option<Arc<KeyIndex>> {
-        match self.held {
-            Held::Walk => self.keyspace.index(self.db),
-            _ => self.shard(0).ok()?.space(self.db)?.index.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Taking back what an open transaction did.
 
+use super::index::doubt;
 use super::write::{move_deadline, rekeyed};
 use super::*;
 
@@ -75,6 +76,7 @@ impl Work<'_> {
                 space.entries_mem = space.entries_mem + entry.mem() - before;
                 let next_field = entry.field_deadline();
                 move_deadline(&mut space.field_deadlines, hash, field, next_field);
+                doubt(&space.index, &Key { bytes: &key, hash }, field.is_none() && next_field.is_some());
                 if let Some(at) = next_field {
                     self.keyspace.due(index, at);
                 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keyspace::wait::{Waiters, Waits};
+use std::any::Any;
 
 impl<'s> Work<'s> {
     /// Begins again with every shard that the waiters at these keys need, and those whom their commands would serve in
@@ -68,15 +69,21 @@ impl<'s> Work<'s> {
         }
     }
 
+    /// Has those who wait at a key look again though it was not written (its stream lost a group).
+    pub fn stir(&mut self, key: &Key) {
+        let db = self.db;
+        match &mut self.undo {
+            Some(undo) => undo.ready.push((db, key.hash, key.bytes.into())),
+            None => self.note_ready(key),
+        }
+    }
+
     /// Notes every key of a shard's database that somebody waits at, after the database was emptied or exchanged.
     pub(super) fn note_all_ready(&mut self, shard: usize, db: usize) {
         let keys = self.shard(shard).map(|shard| shard.waiters.keys(db)).unwrap_or_default();
         for bytes in keys {
             let key = self.key(&bytes);
-            match &mut self.undo {
-                Some(undo) => undo.ready.push((db, key.hash, key.bytes.into())),
-                None => self.on_db(db, |w| w.note_ready(&key)),
-            }
+            self.on_db(db, |w| w.stir(&key));
         }
     }
 
@@ -109,6 +116,22 @@ impl<'s> Work<'s> {
                 return false;
             }
             if ticket.serve(self, key) {
+                self.leave_queues(ticket.about());
+                self.extras().served.push(ticket);
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Offers what was taken from a key and can't go back to those who wait there, first come first served.
+    pub fn pass_on(&mut self, key: &[u8], gift: &mut dyn Any) {
+        let (index, db, mut seq) = (self.shard_of(&self.key(key)), self.db, 0);
+        while let Some((next, ticket)) =
+            self.shard(index).ok().and_then(|shard| shard.waiters.after(db, key, seq))
+        {
+            seq = next;
+            if ticket.inherit(gift) {
                 self.leave_queues(ticket.about());
                 self.extras().served.push(ticket);
             }

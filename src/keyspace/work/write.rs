@@ -1,6 +1,7 @@
 //! Writing whole values, keys and databases.
 
 use super::edit::small;
+use super::index::doubt;
 use super::*;
 
 impl Work<'_> {
@@ -43,6 +44,9 @@ impl Work<'_> {
         let value = change(entry.as_ref().map(|entry| entry.view().string()).transpose()?)?;
         match entry.filter(|entry| !undoing && entry.boxed().is_none()) {
             Some(entry) => {
+                if entry.overwrite_int(value, stamp) {
+                    return Ok(value);
+                }
                 let before = entry.mem();
                 entry.set_payload(Payload::Int(value));
                 entry.set_access(stamp);
@@ -73,7 +77,7 @@ impl Work<'_> {
         self.copy_aside(key)?;
         let space = self.shard_mut(index)?.make_space(db);
         space.note(key.hash);
-        let Space { table, entries_mem, deadlines, field_deadlines, .. } = space;
+        let Space { table, entries_mem, deadlines, field_deadlines, index: names, .. } = space;
         let Some(entry) = table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let deadline = if let Expiry::At(at) = expiry { Some(at) } else { None };
             let entry = Entry::new(key.hash, key.bytes, deadline, stamp, payload);
@@ -99,6 +103,7 @@ impl Work<'_> {
         if expiry != Expiry::Keep && old != due {
             move_deadline(deadlines, key.hash, old, due);
         }
+        doubt(names, key, old.is_none() && due.is_some() || field.is_none() && next_field.is_some());
         for at in due.into_iter().chain(next_field) {
             self.keyspace.due(index, at);
         }
@@ -137,9 +142,6 @@ impl Work<'_> {
         space.note(key.hash);
         space.entries_mem += entry.mem();
         space.table.insert_unique(key.hash, entry, |e| keyspace.key(e.key()).hash);
-        if let Some(index) = &space.index {
-            index.get_or_insert(key.bytes.into());
-        }
         if let Some(at) = deadline {
             space.deadlines.insert(at, key.hash);
             keyspace.due(index, at);
@@ -148,7 +150,7 @@ impl Work<'_> {
             space.field_deadlines.insert(at, key.hash);
             keyspace.due(index, at);
         }
-        Ok(())
+        self.enlist(key, deadline.is_none() && field.is_none())
     }
 
     /// Removes a key, if it is there and alive. Effects and events are the caller's.
@@ -173,7 +175,7 @@ impl Work<'_> {
         }
         move_deadline(&mut space.field_deadlines, key.hash, entry.field_deadline(), None);
         if let Some(index) = space.index.clone() {
-            self.extras().reindex.get_or_insert_default().gone.push((index, key.hash, key.bytes.into()));
+            self.reindex_later(index, key);
         }
         Ok(Some(entry))
     }
@@ -209,7 +211,8 @@ impl Work<'_> {
         if self.settle(key)? { Ok(false) } else { self.write_deadline(key, deadline) }
     }
 
-    pub(super) fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
+    /// The same for a key that has not expired.
+    pub fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(false) };
         space.note(key.hash);
@@ -220,6 +223,7 @@ impl Work<'_> {
             entry.set_deadline(deadline);
             space.entries_mem += entry.mem();
             move_deadline(&mut space.deadlines, key.hash, old, deadline);
+            doubt(&space.index, key, old.is_none());
         }
         if let Some(at) = deadline {
             self.keyspace.due(index, at);

@@ -6,7 +6,7 @@
 //! meet less often, and rare states come up. One episode in three speaks RESP3; in every other pair of episodes the
 //! encodings change after a few elements.
 
-use crate::client::Client;
+use crate::support::client::Client;
 use crate::compare::Pair;
 use crate::rules::{Rule, Rules};
 use crate::server::Server;

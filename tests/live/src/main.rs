@@ -2,22 +2,25 @@
 //!
 //! ```text
 //! larder-live record [--check] FILE...          write, or compare, the expectations of transcripts
+//! larder-live wire [--check] FILE...            the same for the bytes of the replies
 //! larder-live differ [--commands N] [--seed N] [--differences N] [--only NAMES] [--self] [--self-config NAME=VALUE]
 //! larder-live cts FILE [--server]                run a compatibility suite's cases
 //! larder-live commands FOLDER                    write what the server says of its commands
 //! larder-live events FILE                        write what keyspace events a file's commands make
+//! larder-live rdb [--sets N] [--seed N]          snapshots and dumped values, from each engine into the other
+//! larder-live rdb --sow FOLDER                   write snapshots of every encoding the server has
 //! ```
 //!
 //! `--self` lets a second redis-server stand in for larder: it tests the tool itself, and must find nothing. With
 //! `--self-config set-max-intset-entries=3` that server differs in one setting, and the run must find it.
 
-mod client;
 mod commands;
 mod compare;
 mod cts;
 mod differ;
 mod embedded;
 mod events;
+mod rdb;
 mod record;
 mod rules;
 mod server;
@@ -61,11 +64,13 @@ fn main() -> ExitCode {
     let options = Options(args.collect());
     let clean = match tool.as_str() {
         "record" => record::main(options),
+        "wire" => record::wire(options),
         "differ" => differ::main(options),
         "cts" => cts::main(options),
         "commands" => commands::main(options),
         "events" => events::main(options),
-        _ => Err("usage: larder-live record|differ|cts|commands|events ...".into()),
+        "rdb" => rdb::main(options),
+        _ => Err("usage: larder-live record|wire|differ|cts|commands|events|rdb ...".into()),
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,

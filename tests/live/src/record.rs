@@ -1,43 +1,37 @@
 //! The recorder: runs transcripts against redis-server and writes, or checks, what they expect.
 
-use crate::client::Client;
+use crate::support::client::Client;
 use crate::server::Server;
 use crate::support::case::{self, File, Section};
 use crate::support::door::{self, Door};
 use crate::support::text;
+use crate::support::wire::{self, Book, Connections, Wired};
 use larder::Reply;
-use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
-/// A command has no reply for so long: it waits.
-const PATIENCE: Duration = Duration::from_millis(10);
-
 /// The real server as a door.
 pub struct ServerDoor {
-    server: Server,
+    _server: Server,
     control: Client,
-    sessions: HashMap<String, Client>,
-    /// Sessions whose command has no reply yet.
-    waiting: BTreeSet<String>,
+    sessions: Connections,
     /// Time was to pass: the server looks for timeouts ten times a second.
     passed: bool,
     changed: Vec<(String, String)>,
-    resp3: bool,
+    /// The version of RESP that sessions begin with, where the section does not say.
+    version: u8,
 }
 
 impl ServerDoor {
     pub fn start() -> Result<ServerDoor, String> {
         let server = Server::start()?;
-        let control = Client::connect(&server.socket())?;
         Ok(ServerDoor {
-            server,
-            control,
-            sessions: HashMap::new(),
-            waiting: BTreeSet::new(),
+            control: Client::connect(&server.socket())?,
+            sessions: Connections::to(&server.socket()),
+            _server: server,
             passed: false,
             changed: Vec::new(),
-            resp3: false,
+            version: 2,
         })
     }
 
@@ -47,16 +41,15 @@ impl ServerDoor {
             .then_some(())
             .ok_or_else(|| format!("CONFIG SET {name}: {}", text::show(&answer)))
     }
+}
 
-    fn session(&mut self, name: &str) -> Result<&mut Client, String> {
-        if !self.sessions.contains_key(name) {
-            let mut client = Client::connect(&self.server.socket())?;
-            if self.resp3 {
-                client.run(&["HELLO", "3"]);
-            }
-            self.sessions.insert(name.to_string(), client);
-        }
-        self.sessions.get_mut(name).ok_or_else(|| "no such session".into())
+impl Wired for ServerDoor {
+    fn speak(&mut self, version: u8) {
+        self.version = version;
+    }
+
+    fn bytes(&self, session: &str) -> Vec<u8> {
+        self.sessions.bytes(session)
     }
 }
 
@@ -67,9 +60,8 @@ impl Door for ServerDoor {
 
     fn begin(&mut self, section: &Section) -> Result<(), String> {
         self.sessions.clear();
-        self.waiting.clear();
         self.control.run(&["FLUSHALL"]);
-        self.resp3 = section.resp3;
+        self.sessions.version = if section.resp3 { 3 } else { self.version };
         for (name, value) in &section.config {
             let now = self.control.run(&["CONFIG", "GET", name]);
             let Reply::Array(pair) = now else { return Err(format!("no setting {name}")) };
@@ -81,34 +73,15 @@ impl Door for ServerDoor {
     }
 
     fn run(&mut self, session: &str, args: &[Vec<u8>]) -> Reply {
-        match self.session(session) {
-            Ok(client) => client.run(args),
-            Err(why) => Reply::Error(larder::Error::Command(format!("CONNECTION {why}").into())),
-        }
+        self.sessions.run(session, args)
     }
 
     fn start(&mut self, session: &str, args: &[Vec<u8>]) -> Option<Reply> {
-        let row = larder::rows().find(|row| row.name.as_bytes().eq_ignore_ascii_case(&args[0]));
-        if !row.is_some_and(|row| row.flags.has(larder::row::BLOCKING)) {
-            return Some(self.run(session, args));
-        }
-        let reply = self.session(session).ok().and_then(|client| client.run_for(args, PATIENCE));
-        if reply.is_none() {
-            self.waiting.insert(session.to_string());
-        }
-        reply
+        self.sessions.start(session, args)
     }
 
     fn arrived(&mut self) -> Vec<(String, Reply)> {
-        let mut arrived = Vec::new();
-        let patience = if std::mem::take(&mut self.passed) { 15 * PATIENCE } else { PATIENCE };
-        for name in self.waiting.clone() {
-            if let Some(reply) = self.sessions.get_mut(&name).and_then(|client| client.read_for(patience)) {
-                self.waiting.remove(&name);
-                arrived.push((name, reply));
-            }
-        }
-        arrived
+        self.sessions.arrived(if std::mem::take(&mut self.passed) { 15 } else { 1 })
     }
 
     fn advance(&mut self, by: Duration) {
@@ -177,4 +150,34 @@ fn write(file: &File, judge: &mut ServerDoor) -> Result<usize, String> {
     std::fs::write(&file.path, lines.join("\n") + "\n")
         .map_err(|e| format!("{}: {e}", file.path.display()))?;
     Ok(commands)
+}
+
+/// Writes, or checks, the bytes of every reply of transcripts.
+pub fn wire(mut options: crate::Options) -> Result<bool, String> {
+    let check = options.flag("--check");
+    let mut judge = ServerDoor::start()?;
+    let (mut replies, mut same) = (0, true);
+    for path in options.rest() {
+        let file = case::load(Path::new(&path))?;
+        let mut book = Book::new();
+        for section in file.sections.iter().filter(|section| section.is_for_the_judge()) {
+            for version in if section.resp3 { 3..=3 } else { 2..=3 } {
+                let told = |why| format!("{}: {why}", section.title);
+                wire::record(section, version, &mut judge, &mut book).map_err(told)?;
+            }
+        }
+        replies += book.len();
+        let (to, text) = (wire::path_of(&file), wire::write(&book));
+        if check {
+            let now = std::fs::read_to_string(&to).unwrap_or_default();
+            for line in text.lines().filter(|line| !now.lines().any(|other| other == *line)) {
+                println!("{}: {line}", to.display());
+                same = false;
+            }
+            continue;
+        }
+        std::fs::write(&to, text).map_err(|e| format!("{}: {e}", to.display()))?;
+    }
+    println!("{replies} replies");
+    Ok(same)
 }

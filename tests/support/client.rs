@@ -12,25 +12,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Client {
     stream: BufReader<UnixStream>,
+    /// The bytes of the reply that was read last.
+    pub raw: Vec<u8>,
 }
 
 impl Client {
     pub fn connect(socket: &Path) -> Result<Client, String> {
         let stream = UnixStream::connect(socket).map_err(|e| format!("{}: {e}", socket.display()))?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
-        Ok(Client { stream: BufReader::new(stream) })
+        Ok(Client { stream: BufReader::new(stream), raw: Vec::new() })
     }
 
     /// One command, one reply. A lost connection shows as an error reply that no server sends.
     pub fn run<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Reply {
         self.send(args)
-            .and_then(|()| self.read())
+            .and_then(|()| self.reply())
             .unwrap_or_else(|e| Reply::Error(Error::Command(Cow::Owned(format!("CONNECTION lost: {e}")))))
     }
 
     /// The next message of a connection that has subscribed.
     pub fn next(&mut self) -> Result<Reply, String> {
-        self.read().map_err(|e| format!("no message: {e}"))
+        self.reply().map_err(|e| format!("no message: {e}"))
     }
 
     /// One command whose reply may be long in coming: `None` if it is not there in time.
@@ -46,7 +48,7 @@ impl Client {
         self.stream.get_ref().set_read_timeout(Some(patience)).ok()?;
         let there = !self.stream.fill_buf().ok()?.is_empty();
         self.stream.get_ref().set_read_timeout(Some(PATIENCE)).ok()?;
-        if there { self.read().ok() } else { None }
+        if there { self.reply().ok() } else { None }
     }
 
     fn send<A: AsRef<[u8]>>(&mut self, args: &[A]) -> io::Result<()> {
@@ -57,6 +59,23 @@ impl Client {
             out.extend_from_slice(b"\r\n");
         }
         self.stream.get_mut().write_all(&out)
+    }
+
+    /// Bytes as they are.
+    pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// All that comes until the other side ends the connection.
+    pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn reply(&mut self) -> io::Result<Reply> {
+        self.raw.clear();
+        self.read()
     }
 
     fn read(&mut self) -> io::Result<Reply> {
@@ -73,6 +92,11 @@ impl Client {
             b'~' => Reply::Set(self.items(&text, 1)?),
             b'>' => Reply::Push(self.items(&text, 1)?),
             b'%' => Reply::Map(pairs(self.items(&text, 2)?)),
+            // An attribute says something about the reply that follows, and is passed over.
+            b'|' => {
+                self.items(&text, 2)?;
+                self.read()?
+            }
             b'_' => Reply::Null,
             b'#' => Reply::Boolean(text == "t"),
             b',' => Reply::Double(text.parse().map_err(|_| bad("a double"))?),
@@ -88,6 +112,7 @@ impl Client {
         let n: usize = length.parse().map_err(|_| bad("a length"))?;
         let mut body = vec![0; n + 2];
         self.stream.read_exact(&mut body)?;
+        self.raw.extend_from_slice(&body);
         body.truncate(n);
         Ok(match kind {
             b'!' => Reply::Error(Error::Command(String::from_utf8_lossy(&body).into_owned().into())),
@@ -104,6 +129,7 @@ impl Client {
     fn line(&mut self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;
+        self.raw.extend_from_slice(&line);
         if !line.ends_with(b"\r\n") {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -1,0 +1,289 @@
+//! One connection: a session at one end, a stream of bytes at the other. A future that is over when the connection is.
+
+use super::buffer::{Input, Output};
+use crate::adapter::resp::Encoder;
+use crate::clients::{Client, Clients};
+use crate::command::{Asked, Awaited};
+use crate::num::FloatStyle;
+use crate::resp::{Malformed, Parser, Request};
+use crate::{Error, Reply, Result, Session, Store};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// No further commands are run while so many bytes wait to be written to the client: a client that does not read is not
+/// answered without bound.
+const FULL: usize = 64 << 20;
+/// The same while connections together have this much waiting.
+const ALL_FULL: usize = 128 << 20;
+const FULL_WHEN_ALL_ARE: usize = 64 << 10;
+/// No further messages are taken while so many bytes wait: the rest stays in the inbox, which has its bound.
+const ENOUGH_PUSHED: usize = 1 << 20;
+/// How much is read ahead while a command waits.
+const READ_AHEAD: usize = 1 << 20;
+/// Commands run before others have their turn.
+const TURN: usize = 1024;
+
+pub(crate) struct Connection<S> {
+    stream: S,
+    store: Store,
+    session: Session,
+    client: Arc<Client>,
+    parser: Parser,
+    input: Input,
+    output: Output,
+    floats: FloatStyle,
+    /// The command that waits.
+    waiting: Option<Box<dyn Awaited>>,
+    /// Until CLIENT PAUSE holds the next command no more.
+    held: Option<Pin<Box<Sleep>>>,
+    /// What waits to be written is the last.
+    is_last: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection of a session, which must be one that others can see.
+    pub fn new(stream: S, store: Store, session: Session) -> Option<Connection<S>> {
+        let client = Arc::clone(session.client()?);
+        let floats = store.keyspace().rules.profile.float_style();
+        Some(Connection {
+            stream,
+            store,
+            session,
+            client,
+            parser: Parser::default(),
+            input: Input::default(),
+            output: Output::default(),
+            floats,
+            waiting: None,
+            held: None,
+            is_last: false,
+        })
+    }
+
+    fn clients(&self) -> &Clients {
+        &self.store.keyspace().clients
+    }
+
+    /// Runs what can be run, and takes what was pushed.
+    fn work(&mut self, task: &mut Context<'_>) -> Result<()> {
+        for _ in 0..TURN {
+            if let Some(waiting) = &mut self.waiting {
+                let Poll::Ready(reply) = waiting.poll(task) else { break };
+                self.waiting = None;
+                self.finish(reply)?;
+            }
+            if self.is_last || self.is_full() || self.is_held(task) || !self.next(task)? {
+                break;
+            }
+        }
+        self.pushes(task)
+    }
+
+    /// Reads a request and begins it. `false`: there is no whole one, or none may be run now.
+    fn next(&mut self, task: &mut Context<'_>) -> Result<bool> {
+        self.parser.restrict(!self.session.is_signed_in());
+        match self.parser.read(self.input.bytes()) {
+            Ok(Request::More) => return Ok(false),
+            Ok(Request::Array(len)) => {
+                let ranges = std::mem::take(&mut self.parser.words);
+                let input = std::mem::take(&mut self.input);
+                let begun = self.begin(ranges.iter().map(|at| &input.bytes()[at.clone()]), task);
+                (self.input, self.parser.words) = (input, ranges);
+                if begun? {
+                    self.input.skip(len);
+                    return Ok(true);
+                }
+            }
+            Ok(Request::Line(len, words)) => {
+                if self.begin(words.iter().map(Vec::as_slice), task)? {
+                    self.input.skip(len);
+                    return Ok(true);
+                }
+            }
+            Err(why) => self.refuse(&why),
+        }
+        Ok(false)
+    }
+
+    /// Begins a command; `false` if it is held.
+    fn begin<'w>(
+        &mut self,
+        words: impl ExactSizeIterator<Item = &'w [u8]>,
+        task: &mut Context<'_>,
+    ) -> Result<bool> {
+        const FEW: usize = 8;
+        let (count, mut few, many): (usize, [&[u8]; FEW], Vec<&[u8]>);
+        count = words.len();
+        let words: &[&[u8]] = if count <= FEW {
+            few = [&[]; FEW];
+            few.iter_mut().zip(words).for_each(|(place, word)| *place = word);
+            &few[..count]
+        } else {
+            many = words.collect();
+            &many
+        };
+        if words.is_empty() {
+            return Ok(true);
+        }
+        if let Some(until) = self.session.held(words) {
+            self.hold(until, task);
+            return Ok(false);
+        }
+        match self.session.start(words) {
+            Ok(Asked::Answered(reply)) => self.finish(Ok(reply))?,
+            Ok(Asked::Waits(waiting)) => self.waiting = Some(waiting),
+            Err(error) => self.finish(Err(error))?,
+        }
+        Ok(true)
+    }
+
+    /// Sends the reply of a command, with what came before it.
+    fn finish(&mut self, reply: Result<Reply>) -> Result<()> {
+        let confirms = matches!(reply, Ok(Reply::Push(_)));
+        let reply = self.session.answer(reply)?;
+        let takes_reply = self.session.takes_reply();
+        if !confirms && !self.session.pushes_late() {
+            while let Some(push) = self.session.next_push()? {
+                self.send(&push);
+            }
+        }
+        if takes_reply || confirms {
+            self.send(&reply);
+        }
+        while confirms && let Some(more) = self.session.next_confirmation() {
+            self.send(&more);
+        }
+        self.is_last |= self.session.is_closing();
+        Ok(())
+    }
+
+    fn send(&mut self, reply: &Reply) {
+        let (protocol, floats) = (self.session.protocol(), self.floats);
+        Encoder { out: self.output.buffer(), protocol, floats }.reply(reply);
+    }
+
+    /// What is not a request is the last that is read.
+    fn refuse(&mut self, why: &Malformed) {
+        self.send(&Reply::Error(Error::owned(why.to_string())));
+        self.is_last = true;
+    }
+
+    fn pushes(&mut self, task: &mut Context<'_>) -> Result<()> {
+        while self.output.len() < ENOUGH_PUSHED
+            && let Poll::Ready(push) = self.session.poll_push(task)
+        {
+            self.send(&push?);
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        let len = self.output.len();
+        len >= FULL || len >= FULL_WHEN_ALL_ARE && self.clients().traffic.backlog.load(Relaxed) >= ALL_FULL
+    }
+
+    fn hold(&mut self, until: u64, task: &mut Context<'_>) {
+        let wait = Duration::from_millis(until.saturating_sub(self.store.keyspace().clock.now_ms()));
+        let mut timer = Box::pin(sleep(wait));
+        if timer.as_mut().poll(task).is_pending() {
+            self.held = Some(timer);
+        } else {
+            task.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether CLIENT PAUSE still holds the next command. It is asked anew whenever the task is woken.
+    fn is_held(&mut self, task: &mut Context<'_>) -> bool {
+        let Some(mut timer) = self.held.take() else { return false };
+        let paused = self.clients().pause.is_on();
+        if paused && timer.as_mut().poll(task).is_pending() {
+            self.held = Some(timer);
+        }
+        self.held.is_some()
+    }
+
+    /// Writes as much as the stream takes.
+    fn write(&mut self, task: &mut Context<'_>) -> io::Result<()> {
+        while self.output.len() > 0 {
+            match Pin::new(&mut self.stream).poll_write(task, self.output.bytes()) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(len)) => {
+                    self.output.wrote(len);
+                    let traffic = &self.clients().traffic;
+                    traffic.output.fetch_add(len as u64, Relaxed);
+                    traffic.writes.fetch_add(1, Relaxed);
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come; 0 bytes are the end.
+    fn read(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let busy = self.waiting.is_some() || self.held.is_some();
+        if self.is_last || self.is_full() || busy && self.input.len() >= READ_AHEAD {
+            return Poll::Pending;
+        }
+        if self.input.len() as i64 > self.clients().settings.query_limit.load(Relaxed) {
+            return Poll::Ready(Ok(0));
+        }
+        let mut room = ReadBuf::new(self.input.room());
+        let read = Pin::new(&mut self.stream).poll_read(task, &mut room);
+        let len = room.filled().len();
+        let Poll::Ready(Ok(())) = read else {
+            self.input.rest();
+            return read.map_ok(|()| 0);
+        };
+        self.input.came(len);
+        let traffic = &self.clients().traffic;
+        traffic.input.fetch_add(len as u64, Relaxed);
+        traffic.reads.fetch_add(1, Relaxed);
+        Poll::Ready(Ok(len))
+    }
+
+    /// Tells others how much waits.
+    fn tell(&self) {
+        let (before, now) = (self.client.output.swap(self.output.len(), Relaxed), self.output.len());
+        self.client.input.store(self.input.len(), Relaxed);
+        let backlog = &self.clients().traffic.backlog;
+        match now >= before {
+            true => backlog.fetch_add(now - before, Relaxed),
+            false => backlog.fetch_sub(before - now, Relaxed),
+        };
+    }
+
+    fn poll_on(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.client.is_killed() {
+                return Poll::Ready(Ok(()));
+            }
+            let done = self.work(task);
+            self.write(task)?;
+            self.tell();
+            if done.is_err() || self.is_last && self.output.len() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            if ready!(self.read(task))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
+        self.client.set_waker(task.waker());
+        // Whatever ends a connection, there is nobody to tell.
+        self.poll_on(task).map(drop)
+    }
+}

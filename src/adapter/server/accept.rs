@@ -1,0 +1,271 @@
+//! Listening: connections are taken, refused, looked after, and all ended at the end.
+
+use crate::adapter::connection::Connection;
+use crate::clients::{Client, Origin};
+use crate::{Session, Store};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// How often idle and slow clients are looked for.
+const ROUND: Duration = Duration::from_millis(100);
+/// How long nothing is accepted after accepting failed: the process may be out of descriptors.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long a refused client is given to take the reason.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+const DENIED: &[u8] = b"-DENIED larder serves other hosts only if a password is set (requirepass), \
+    or if protected mode is off\r\n";
+
+pub(super) enum Listener {
+    Tcp(std::net::TcpListener, SocketAddr),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener, String),
+}
+
+impl Listener {
+    pub fn tcp(addr: SocketAddr) -> io::Result<Listener> {
+        let listener = std::net::TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        Ok(Listener::Tcp(listener, addr))
+    }
+
+    #[cfg(unix)]
+    pub fn unix(path: &Path) -> io::Result<Listener> {
+        use std::os::unix::net::{UnixListener, UnixStream};
+        let abandoned = |error: &io::Error| {
+            error.kind() == io::ErrorKind::AddrInUse && UnixStream::connect(path).is_err()
+        };
+        let listener = match UnixListener::bind(path) {
+            Err(error) if abandoned(&error) => {
+                std::fs::remove_file(path)?;
+                UnixListener::bind(path)?
+            }
+            bound => bound?,
+        };
+        listener.set_nonblocking(true)?;
+        Ok(Listener::Unix(listener, path.display().to_string()))
+    }
+
+    #[cfg(not(unix))]
+    pub fn unix(_: &Path) -> io::Result<Listener> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "there are no unix sockets here"))
+    }
+
+    pub fn addr(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(_, addr) => Some(*addr),
+            #[cfg(unix)]
+            Listener::Unix(..) => None,
+        }
+    }
+}
+
+/// The same, in the runtime.
+enum Listening {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener, String),
+}
+
+enum Stream {
+    Tcp(TcpStream, SocketAddr),
+    #[cfg(unix)]
+    Unix(UnixStream, String),
+}
+
+impl Listening {
+    fn from(listener: Listener) -> io::Result<Listening> {
+        match listener {
+            Listener::Tcp(listener, _) => TcpListener::from_std(listener).map(Listening::Tcp),
+            #[cfg(unix)]
+            Listener::Unix(listener, path) => {
+                UnixListener::from_std(listener).map(|listener| Listening::Unix(listener, path))
+            }
+        }
+    }
+
+    fn poll_accept(&self, task: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        match self {
+            Listening::Tcp(listener) => {
+                listener.poll_accept(task).map_ok(|(stream, peer)| Stream::Tcp(stream, peer))
+            }
+            #[cfg(unix)]
+            Listening::Unix(listener, path) => {
+                listener.poll_accept(task).map_ok(|(stream, _)| Stream::Unix(stream, path.clone()))
+            }
+        }
+    }
+}
+
+/// What the server's tasks share.
+pub(super) struct Shared {
+    pub store: Store,
+    pub stopped: watch::Receiver<bool>,
+}
+
+/// Serves until it is stopped. When it returns, no task is left.
+pub(super) async fn serve(listeners: Vec<Listener>, mut shared: Shared) {
+    // A socket that just was opened is taken into the runtime; there is nobody to tell otherwise.
+    let listening: Vec<_> = listeners.into_iter().filter_map(|l| Listening::from(l).ok()).collect();
+    let mut tasks = JoinSet::new();
+    let mut rounds = interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = Watch::default();
+    let mut stopped = shared.stopped.clone();
+    loop {
+        let next = poll_fn(|task| {
+            let ready = listening.iter().map(|listener| listener.poll_accept(task)).find(Poll::is_ready);
+            ready.unwrap_or(Poll::Pending)
+        });
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            _ = rounds.tick() => watch.round(&shared.store),
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+            accepted = next => match accepted {
+                Ok(stream) => shared.welcome(stream, &mut tasks),
+                Err(_) => sleep(PAUSE).await,
+            },
+        }
+    }
+    tasks.shutdown().await;
+}
+
+impl Shared {
+    fn welcome(&mut self, stream: Stream, tasks: &mut JoinSet<()>) {
+        match stream {
+            Stream::Tcp(stream, peer) => {
+                let _ = stream.set_nodelay(true); // slower without, and nothing worse
+                let local = stream.local_addr().unwrap_or(peer);
+                let origin = Origin {
+                    peer: peer.to_string(),
+                    local: local.to_string(),
+                    is_unix: false,
+                    is_connection: true,
+                    fd: descriptor(&stream),
+                };
+                let is_near = peer.ip().to_canonical().is_loopback();
+                self.admit(stream, origin, is_near, tasks);
+            }
+            #[cfg(unix)]
+            Stream::Unix(stream, path) => {
+                let name = format!("{path}:0");
+                let origin = Origin {
+                    peer: name.clone(),
+                    local: name,
+                    is_unix: true,
+                    is_connection: true,
+                    fd: descriptor(&stream),
+                };
+                self.admit(stream, origin, true, tasks);
+            }
+        }
+    }
+
+    fn admit<S>(&self, stream: S, origin: Origin, is_near: bool, tasks: &mut JoinSet<()>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let clients = &self.store.keyspace().clients;
+        let settings = &clients.settings;
+        if clients.traffic.connections.load(Relaxed) as i64 >= settings.max_clients.load(Relaxed) {
+            clients.traffic.rejected.fetch_add(1, Relaxed);
+            tasks.spawn(farewell(stream, TOO_MANY));
+        } else if !is_near && settings.protected.load(Relaxed) && !settings.asks_password() {
+            clients.traffic.rejected.fetch_add(1, Relaxed);
+            tasks.spawn(farewell(stream, DENIED));
+        } else {
+            let mut session = Session::new(self.store.db(0), origin);
+            session.set_protocol(crate::Protocol::Resp2);
+            if let Some(connection) = Connection::new(stream, self.store.clone(), session) {
+                tasks.spawn(connection);
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn descriptor(stream: &impl AsRawFd) -> i32 {
+    stream.as_raw_fd()
+}
+
+#[cfg(not(unix))]
+fn descriptor<S>(_: &S) -> i32 {
+    -1
+}
+
+/// Tells a client why it is not served.
+async fn farewell(mut stream: impl AsyncWrite + Unpin, why: &'static [u8]) {
+    let _ = tokio::time::timeout(FAREWELL, stream.write_all(why)).await;
+}
+
+/// Looks after the clients from time to time.
+#[derive(Default)]
+struct Watch {
+    /// Rounds that clients have been over their soft limit.
+    over: HashMap<u64, u64>,
+}
+
+impl Watch {
+    fn round(&mut self, store: &Store) {
+        let keyspace = store.keyspace();
+        if !keyspace.background && !keyspace.clock.is_manual() {
+            store.tick();
+        }
+        let timeout = keyspace.clients.settings.timeout.load(Relaxed);
+        let limits = *keyspace.clients.settings.output_limits.read();
+        let now = keyspace.clock.coarse_secs();
+        let mut over = HashMap::new();
+        for client in keyspace.clients.all().iter().filter(|client| client.origin.is_connection) {
+            let state = client.state();
+            let listens = state.shown.monitors || state.shown.subscriptions != [0; 3];
+            let idle = i64::from(now.saturating_sub(state.last));
+            if timeout > 0 && idle > timeout && !listens && !keyspace.is_blocked(client.id) {
+                client.kill();
+            }
+            let limit = limits[if state.shown.subscriptions == [0; 3] { 0 } else { 2 }];
+            if self.is_over(client, limit.hard, limit.soft, limit.seconds, &mut over) {
+                client.kill();
+            }
+        }
+        self.over = over;
+    }
+
+    /// Whether a client has had too much waiting for too long.
+    fn is_over(
+        &self,
+        client: &Arc<Client>,
+        hard: u64,
+        soft: u64,
+        seconds: u64,
+        over: &mut HashMap<u64, u64>,
+    ) -> bool {
+        let waiting = client.output.load(Relaxed) as u64;
+        if soft > 0 && waiting >= soft {
+            let rounds = self.over.get(&client.id).map_or(0, |rounds| rounds + 1);
+            over.insert(client.id, rounds);
+            if rounds * ROUND.as_millis() as u64 > seconds * 1000 {
+                return true;
+            }
+        }
+        hard > 0 && waiting >= hard
+    }
+}

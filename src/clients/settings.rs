@@ -1,0 +1,88 @@
+//! What is set for all clients of a store.
+
+use crate::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+
+/// Parameters of CONFIG that concern clients.
+pub struct Settings {
+    /// What AUTH must say; empty if nobody has to.
+    password: RwLock<Vec<u8>>,
+    pub max_clients: AtomicI64,
+    /// Seconds after which an idle connection ends; 0 for never.
+    pub timeout: AtomicI64,
+    /// Whether other hosts are refused while there is no password.
+    pub protected: AtomicBool,
+    /// Whether connections may use DEBUG.
+    pub allows_debug: AtomicBool,
+    /// A command that takes so many microseconds is noted; negative: none is.
+    pub slower_than: AtomicI64,
+    pub slowlog_len: AtomicI64,
+    /// Milliseconds from which on LATENCY notes an event; 0: it does not.
+    pub latency_threshold: AtomicI64,
+    /// The most bytes of a request that is not whole yet.
+    pub query_limit: AtomicI64,
+    /// For ordinary clients, replicas (of which there are none), subscribers.
+    pub output_limits: RwLock<[OutputLimit; 3]>,
+    /// Where the listener listens, for those who ask.
+    pub port: AtomicI64,
+    pub bind: RwLock<String>,
+    pub unix_socket: RwLock<String>,
+}
+
+/// How much may wait to be written to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutputLimit {
+    /// Bytes that end it at once; 0 for none.
+    pub hard: u64,
+    /// Bytes that end it after a while.
+    pub soft: u64,
+    /// How long that is, in seconds.
+    pub seconds: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let limit = |hard, soft, seconds| OutputLimit { hard, soft, seconds };
+        Settings {
+            password: RwLock::default(),
+            max_clients: AtomicI64::new(10_000),
+            timeout: AtomicI64::new(0),
+            protected: AtomicBool::new(true),
+            allows_debug: AtomicBool::new(false),
+            slower_than: AtomicI64::new(10_000),
+            slowlog_len: AtomicI64::new(128),
+            latency_threshold: AtomicI64::new(0),
+            query_limit: AtomicI64::new(1 << 30),
+            output_limits: RwLock::new([
+                limit(0, 0, 0),
+                limit(256 << 20, 64 << 20, 60),
+                limit(32 << 20, 8 << 20, 60),
+            ]),
+            port: AtomicI64::new(0),
+            bind: RwLock::default(),
+            unix_socket: RwLock::default(),
+        }
+    }
+}
+
+impl Settings {
+    pub fn password(&self) -> Vec<u8> {
+        self.password.read().clone()
+    }
+
+    pub fn set_password(&self, password: &[u8]) {
+        *self.password.write() = password.to_vec();
+    }
+
+    /// Whether a client has to say a password.
+    pub fn asks_password(&self) -> bool {
+        !self.password.read().is_empty()
+    }
+
+    /// Whether this is the password. The time it takes tells nothing but the lengths.
+    pub fn is_password(&self, given: &[u8]) -> bool {
+        let password = self.password.read();
+        let differ = password.iter().zip(given).fold(0, |differ, (a, b)| differ | (a ^ b));
+        password.is_empty() || (differ == 0 && password.len() == given.len())
+    }
+}

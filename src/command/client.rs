@@ -1,0 +1,429 @@
+//! CLIENT: what sessions are told of each other, and do to each other.
+
+use super::args::Args;
+use super::attend::Replies;
+use super::help;
+use super::reply::Reply;
+use super::row::{ADMIN, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
+use super::session::Session;
+use crate::clients::{Client, Origin, Paused, State};
+use crate::keyspace::wait::End;
+use crate::{Bytes, Error, Result, num};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+const COMMON: Flags = NOSCRIPT.or(LOADING).or(STALE);
+
+/// CLIENT's subcommands.
+pub(super) const SUBCOMMANDS: &[Row] = &[
+    Row::new("CLIENT GETNAME", 2, COMMON, Group::Connection, Run::Session(get_name))
+        .named("CLIENT|GETNAME")
+        .since(2, 6, 9)
+        .doc("Answers the session's name", "O(1)"),
+    Row::new("CLIENT SETNAME connection-name", 3, COMMON, Group::Connection, Run::Session(set_name))
+        .named("CLIENT|SETNAME")
+        .since(2, 6, 9)
+        .doc("Names the session", "O(1)"),
+    Row::new("CLIENT ID", 2, COMMON, Group::Connection, Run::Session(id))
+        .named("CLIENT|ID")
+        .since(5, 0, 0)
+        .doc("Answers the session's number", "O(1)"),
+    Row::new("CLIENT INFO", 2, COMMON, Group::Connection, Run::Session(info))
+        .named("CLIENT|INFO")
+        .since(6, 2, 0)
+        .tips(&["nondeterministic_output"])
+        .doc("Tells about the session", "O(1)"),
+    Row::new(
+        "CLIENT SETINFO <LIB-NAME libname|LIB-VER libver>",
+        4,
+        COMMON,
+        Group::Connection,
+        Run::Session(set_info),
+    )
+    .named("CLIENT|SETINFO")
+    .since(7, 2, 0)
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+    .doc("Notes the client library's name or version", "O(1)"),
+    Row::new("CLIENT NO-EVICT <ON|OFF>", 3, COMMON.or(ADMIN), Group::Connection, Run::Session(no_evict))
+        .named("CLIENT|NO-EVICT")
+        .since(7, 0, 0)
+        .doc("Protects the session from being ended for memory, as every session in the process is", "O(1)"),
+    Row::new("CLIENT GETREDIR", 2, COMMON, Group::Connection, Run::Session(get_redir))
+        .named("CLIENT|GETREDIR")
+        .since(6, 0, 0)
+        .doc("Answers the session that is sent invalidations; -1 while nothing is tracked", "O(1)"),
+    Row::new(
+        "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]",
+        -3,
+        COMMON.or(ADMIN),
+        Group::Connection,
+        Run::Session(unblock),
+    )
+    .named("CLIENT|UNBLOCK")
+    .since(5, 0, 0)
+    .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
+    Row::new(
+        "CLIENT LIST [TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]",
+        -2,
+        COMMON.or(ADMIN),
+        Group::Connection,
+        Run::Session(list),
+    )
+    .named("CLIENT|LIST")
+    .since(2, 4, 0)
+    .tips(&["nondeterministic_output"])
+    .doc("Tells about the sessions there are", "O(n) in sessions"),
+    Row::new(
+        "CLIENT KILL <ip:port|ID client-id|TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>|USER username|ADDR ip:port\
+         |LADDR ip:port|SKIPME yes/no> [ID client-id] [TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>] \
+         [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no]",
+        -3,
+        COMMON.or(ADMIN),
+        Group::Connection,
+        Run::Session(kill),
+    )
+    .named("CLIENT|KILL")
+    .since(2, 4, 0)
+    .doc("Ends sessions", "O(n) in sessions"),
+    Row::new("CLIENT PAUSE timeout [WRITE|ALL]", -3, COMMON.or(ADMIN), Group::Connection, Run::Session(pause))
+        .named("CLIENT|PAUSE")
+        .since(2, 9, 50)
+        .doc("Holds the commands of connections for so many milliseconds; calls in the process go on", "O(1)"),
+    Row::new("CLIENT UNPAUSE", 2, COMMON.or(ADMIN), Group::Connection, Run::Session(unpause))
+        .named("CLIENT|UNPAUSE")
+        .since(6, 2, 0)
+        .doc("Ends a pause", "O(n) in sessions"),
+    Row::new("CLIENT REPLY <ON|OFF|SKIP>", 3, COMMON, Group::Connection, Run::Session(reply))
+        .named("CLIENT|REPLY")
+        .since(3, 2, 0)
+        .doc("Has a connection sent no replies, or not the next one; a call in the process answers all the same", "O(1)"),
+    Row::new("CLIENT TRACKINGINFO", 2, COMMON, Group::Connection, Run::Session(tracking_info))
+        .named("CLIENT|TRACKINGINFO")
+        .since(6, 2, 0)
+        .doc("Tells that nothing is tracked", "O(1)"),
+    help::row("CLIENT HELP", "CLIENT|HELP", Group::Connection),
+];
+
+fn get_name(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    Ok(if session.name.is_empty() { Reply::Null } else { Reply::Bulk(session.name.clone()) })
+}
+
+fn set_name(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    name_session(session, &args[2])?;
+    Ok(Reply::OK)
+}
+
+pub(super) fn name_session(session: &mut Session, name: &[u8]) -> Result<()> {
+    if !is_printable(name) {
+        let text = "ERR Client names cannot contain spaces, newlines or special characters.";
+        return Err(Error::text(text));
+    }
+    session.name = Bytes::from(name);
+    session.tell_names();
+    Ok(())
+}
+
+fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_graphic)
+}
+
+fn id(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    Ok(Reply::Integer(session.id as i64))
+}
+
+fn set_info(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let (which, name) = match args[2].to_ascii_lowercase().as_slice() {
+        b"lib-name" => (&mut session.library.0, "lib-name"),
+        b"lib-ver" => (&mut session.library.1, "lib-ver"),
+        _ => {
+            let option = String::from_utf8_lossy(&args[2]);
+            return Err(Error::owned(format!("ERR Unrecognized option '{option}'")));
+        }
+    };
+    if !is_printable(&args[3]) {
+        let why = "cannot contain spaces, newlines or special characters.";
+        return Err(Error::owned(format!("ERR {name} {why}")));
+    }
+    *which = Bytes::from(&args[3]);
+    session.tell_names();
+    Ok(Reply::OK)
+}
+
+fn no_evict(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    if !args.is(2, "ON") && !args.is(2, "OFF") {
+        return Err(Error::Syntax);
+    }
+    session.shown.no_evict = args.is(2, "ON");
+    Ok(Reply::OK)
+}
+
+fn unblock(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let how = match args.rest(3) {
+        [] => End::TimedOut,
+        [word] if word.eq_ignore_ascii_case(b"TIMEOUT") => End::TimedOut,
+        [word] if word.eq_ignore_ascii_case(b"ERROR") => End::Unblocked,
+        [_] => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        _ => return Err(args.subcommand_error()),
+    };
+    let id = u64::try_from(args.int(2)?).unwrap_or(0);
+    Ok(Reply::flag(session.unblock(id, how)))
+}
+
+fn get_redir(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    Ok(Reply::Integer(-1))
+}
+
+fn tracking_info(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    let facts = [
+        ("flags", Reply::Set(vec![Reply::bulk("off")])),
+        ("redirect", Reply::Integer(-1)),
+        ("prefixes", Reply::Array(Vec::new())),
+    ];
+    Ok(Reply::Map(facts.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect()))
+}
+
+fn reply(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    session.replies = match args[2].to_ascii_uppercase().as_slice() {
+        b"ON" => Replies::On,
+        b"OFF" => Replies::Off,
+        b"SKIP" if session.replies == Replies::Off => Replies::Off,
+        b"SKIP" => Replies::SkipTwo,
+        _ => return Err(Error::Syntax),
+    };
+    Ok(Reply::OK)
+}
+
+fn pause(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let what = match args.rest(3) {
+        [] => Paused::All,
+        [word] if word.eq_ignore_ascii_case(b"ALL") => Paused::All,
+        [word] if word.eq_ignore_ascii_case(b"WRITE") => Paused::Writes,
+        [_] => return Err(Error::text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+        _ => return Err(args.subcommand_error()),
+    };
+    let wait = num::parse_i64(&args[2]);
+    let wait = wait.ok_or_else(|| Error::text("ERR timeout is not an integer or out of range"))?;
+    let wait = u64::try_from(wait).map_err(|_| Error::text("ERR timeout is negative"))?;
+    let keyspace = session.store.keyspace();
+    keyspace.clients.pause.begin(what, keyspace.clock.now_ms().saturating_add(wait));
+    Ok(Reply::OK)
+}
+
+fn unpause(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    let clients = &session.store.keyspace().clients;
+    clients.pause.end();
+    clients.wake_all();
+    Ok(Reply::OK)
+}
+
+// ---- INFO and LIST
+
+fn info(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
+    let (client, state) = itself(session);
+    let line = line(session, &client, &state);
+    Ok(Reply::Verbatim(*b"txt", Bytes::from(line.into_bytes())))
+}
+
+/// How a session looks to others at this moment.
+fn itself(session: &mut Session) -> (Arc<Client>, State) {
+    session.tell();
+    let client = session.client.clone();
+    let client = client.unwrap_or_else(|| Client::unseen(session.id, session.started, Origin::default()));
+    let mut state = client.state();
+    (state.shown, state.name) = (session.told, session.name.clone());
+    if state.command.is_empty() {
+        state.command = "CLIENT|INFO";
+    }
+    (client, state)
+}
+
+fn list(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let mut options = args.options(2);
+    let (mut kind, mut ids) = (None, None);
+    if options.left() > 1 && options.take("ID") {
+        let read = |word: &&[u8]| num::parse_i64(word).filter(|id| *id > 0);
+        let read: Option<Vec<i64>> = options.rest().iter().map(read).collect();
+        ids = Some(read.ok_or_else(|| Error::text("ERR Invalid client ID"))?);
+    } else if options.take_with("TYPE", 1) {
+        kind = Some(read_kind(options.word()?)?);
+        options.end()?;
+    } else {
+        options.end()?;
+    }
+    let mut text = String::new();
+    let (me, state) = itself(session);
+    for client in everybody(session, &me) {
+        let state = if client.id == me.id { state.clone() } else { client.state() };
+        let named = ids.as_ref().is_none_or(|ids| ids.contains(&(client.id as i64)));
+        if named && kind.is_none_or(|kind| kind == Kind::of(&state)) {
+            text += &line(session, &client, &state);
+        }
+    }
+    Ok(Reply::Verbatim(*b"txt", Bytes::from(text.into_bytes())))
+}
+
+/// All sessions, and this one even where it lives for one call only.
+fn everybody(session: &Session, me: &Arc<Client>) -> Vec<Arc<Client>> {
+    let mut all = session.store.keyspace().clients.all();
+    if !all.iter().any(|client| client.id == me.id) {
+        all.push(Arc::clone(me));
+    }
+    all
+}
+
+/// What kind of client it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    PubSub,
+    /// Replication: nobody is.
+    Other,
+}
+
+impl Kind {
+    fn of(state: &State) -> Kind {
+        if state.shown.subscriptions == [0; 3] { Kind::Normal } else { Kind::PubSub }
+    }
+}
+
+fn read_kind(word: &[u8]) -> Result<Kind> {
+    Ok(match word.to_ascii_lowercase().as_slice() {
+        b"normal" => Kind::Normal,
+        b"pubsub" => Kind::PubSub,
+        b"master" | b"slave" | b"replica" => Kind::Other,
+        _ => {
+            let word = String::from_utf8_lossy(word);
+            return Err(Error::owned(format!("ERR Unknown client type '{word}'")));
+        }
+    })
+}
+
+/// A client as CLIENT LIST shows it. What has no meaning here is 0.
+fn line(session: &Session, client: &Client, state: &State) -> String {
+    let keyspace = session.store.keyspace();
+    let (now, shown) = (keyspace.clock.coarse_secs(), &state.shown);
+    let (input, output) = (client.input.load(Relaxed), client.output.load(Relaxed));
+    let [sub, psub, ssub] = shown.subscriptions;
+    let (origin, multi) = (&client.origin, shown.queued.map_or(-1, |n| n as i64));
+    let flags = flags(session, client, state);
+    let mut line = format!("id={} addr={} laddr={} fd={}", client.id, origin.peer, origin.local, origin.fd);
+    let _ = write!(line, " name={} age={}", state.name.to_string_lossy(), now.saturating_sub(client.since));
+    let _ = write!(line, " idle={} flags={flags} db={}", now.saturating_sub(state.last), shown.db);
+    let _ = write!(line, " sub={sub} psub={psub} ssub={ssub} multi={multi} qbuf={input} qbuf-free=0");
+    let _ = write!(line, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output}");
+    let size = size_of::<Client>() + size_of::<Session>() + input + output;
+    let events = if output > 0 { "rw" } else { "r" };
+    let command = state.command.to_ascii_lowercase();
+    let _ = write!(line, " tot-mem={size} events={events} cmd={command} user=default redir=-1");
+    let _ = write!(line, " resp={}", if shown.resp3 { 3 } else { 2 });
+    if keyspace.rules.profile.has((7, 2)) {
+        let (name, version) = &state.library;
+        let _ = write!(line, " lib-name={} lib-ver={}", name.to_string_lossy(), version.to_string_lossy());
+    }
+    line.push('\n');
+    line
+}
+
+fn flags(session: &Session, client: &Client, state: &State) -> String {
+    let shown = &state.shown;
+    let all = [
+        ('O', shown.monitors),
+        ('P', shown.subscriptions != [0; 3]),
+        ('x', shown.queued.is_some()),
+        ('b', session.store.keyspace().is_blocked(client.id)),
+        ('c', shown.closing),
+        ('A', client.is_killed()),
+        ('U', client.origin.is_unix),
+        ('e', shown.no_evict),
+    ];
+    let flags: String = all.into_iter().filter(|(_, set)| *set).map(|(letter, _)| letter).collect();
+    if flags.is_empty() { "N".into() } else { flags }
+}
+
+// ---- KILL
+
+/// Which clients are to be ended.
+#[derive(Default)]
+struct Doomed<'a> {
+    id: Option<u64>,
+    kind: Option<Kind>,
+    peer: Option<&'a [u8]>,
+    local: Option<&'a [u8]>,
+    spares_itself: bool,
+}
+
+impl Doomed<'_> {
+    fn is(&self, client: &Client, state: &State, itself: bool) -> bool {
+        self.id.is_none_or(|id| id == client.id)
+            && self.kind.is_none_or(|kind| kind == Kind::of(state))
+            && self.peer.is_none_or(|addr| addr == client.origin.peer.as_bytes())
+            && self.local.is_none_or(|addr| addr == client.origin.local.as_bytes())
+            && !(itself && self.spares_itself)
+    }
+}
+
+fn kill(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    let old = args.len() == 3;
+    let doomed = match args.rest(2) {
+        [addr] => Doomed { peer: Some(addr), ..Doomed::default() },
+        _ => read_doomed(args)?,
+    };
+    let (me, _) = itself(session);
+    let mut killed = 0;
+    for client in everybody(session, &me) {
+        let itself = client.id == me.id;
+        if !doomed.is(&client, &client.state(), itself) {
+            continue;
+        }
+        killed += 1;
+        if itself && session.is_connection() {
+            session.shown.closing = true;
+        } else {
+            client.kill();
+            session.unblock(client.id, End::TimedOut);
+        }
+    }
+    match (old, killed) {
+        (true, 0) => Err(Error::text("ERR No such client")),
+        (true, _) => Ok(Reply::OK),
+        (false, _) => Ok(Reply::Integer(killed)),
+    }
+}
+
+fn read_doomed<'a>(args: &Args<'a>) -> Result<Doomed<'a>> {
+    let mut doomed = Doomed { spares_itself: true, ..Doomed::default() };
+    let mut options = args.options(2);
+    while !options.is_done() {
+        if options.take_with("ID", 1) {
+            let id =
+                num::parse_i64(options.word()?).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
+            doomed.id = Some(id.ok_or_else(|| Error::text("ERR client-id should be greater than 0"))?);
+        } else if options.take_with("TYPE", 1) {
+            doomed.kind = Some(read_kind(options.word()?)?);
+        } else if options.take_with("ADDR", 1) {
+            doomed.peer = Some(options.word()?);
+        } else if options.take_with("LADDR", 1) {
+            doomed.local = Some(options.word()?);
+        } else if options.take_with("USER", 1) {
+            check_user(options.word()?)?;
+        } else if options.take_with("SKIPME", 1) {
+            doomed.spares_itself = match options.word()?.to_ascii_lowercase().as_slice() {
+                b"yes" => true,
+                b"no" => false,
+                _ => return Err(Error::Syntax),
+            };
+        } else {
+            return Err(Error::Syntax);
+        }
+    }
+    Ok(doomed)
+}
+
+/// There is one user.
+fn check_user(name: &[u8]) -> Result<()> {
+    if name == b"default" {
+        return Ok(());
+    }
+    Err(Error::owned(format!("ERR No such user '{}'", String::from_utf8_lossy(name))))
+}

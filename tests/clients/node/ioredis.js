@@ -1,0 +1,43 @@
+// ioredis: its handshake (ready check by INFO), values, pipelines, transactions, blocking, messages, scans.
+import Redis from "ioredis";
+
+const path = process.argv[2];
+const r = new Redis({ path, connectionName: "me", retryStrategy: null });
+const show = (name, value) => console.log(name, JSON.stringify(value));
+const refused = (call) => call().catch((error) => error.message);
+await r.flushall();
+show("set", await r.set("k", "v", "EX", 100));
+show("get", [await r.get("k"), await r.get("none")]);
+show("name", await r.client("GETNAME"));
+show("hset", await r.hset("h", { a: 1, b: 2 }));
+show("hgetall", await r.hgetall("h"));
+show("zadd", await r.zadd("z", 1.5, "a", 2, "b"));
+show("zrange", await r.zrange("z", 0, -1, "WITHSCORES"));
+show("xadd", await r.xadd("x", "1-1", "f", "v"));
+show("xread", await r.xread("COUNT", 1, "STREAMS", "x", "0"));
+show("pipeline", await r.pipeline().incr("n").get("k").lpush("k", 1).exec().then((all) => all.map(([e, v]) => e?.message ?? v)));
+show("multi", await r.multi().incr("n").incr("n").exec());
+show("wrong type", await refused(() => r.incr("h")));
+show("no such", await refused(() => r.call("NOSUCH")));
+show("buffer", (await r.getBuffer("k")).toString());
+for (let n = 0; n < 100; n++) await r.set(`key:${n}`, n);
+let seen = 0;
+for await (const keys of r.scanStream({ match: "key:*" })) seen += keys.length;
+show("scan", seen);
+const other = r.duplicate();
+const popped = other.blpop("q", 5);
+setTimeout(() => r.rpush("q", "job"), 100);
+show("blpop", await popped);
+const sub = r.duplicate();
+await sub.subscribe("news");
+await sub.psubscribe("user:*");
+const messages = [];
+const both = new Promise((done) => {
+  const push = (...message) => messages.push(message) === 2 && done();
+  sub.on("message", (channel, message) => push(channel, message));
+  sub.on("pmessage", (pattern, channel, message) => push(pattern, channel, message));
+});
+show("publish", [await r.publish("news", "one"), await r.publish("user:7", "two")]);
+await both;
+show("messages", messages);
+show("quit", [await r.quit(), await other.quit(), await sub.quit()]);

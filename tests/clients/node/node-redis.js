@@ -1,0 +1,44 @@
+// node-redis: its handshake in RESP2 and RESP3, values, transactions, blocking, messages, scans.
+import { createClient } from "redis";
+
+const path = process.argv[2];
+const show = (name, value) => console.log(name, JSON.stringify(value));
+const refused = (call) => call().catch((error) => error.message);
+for (const RESP of [2, 3]) {
+  const r = createClient({ socket: { path, reconnectStrategy: false }, name: "me", RESP });
+  await r.connect();
+  await r.flushAll();
+  show("RESP", RESP);
+  show("set", await r.set("k", "v", { EX: 100 }));
+  show("get", [await r.get("k"), await r.get("none")]);
+  show("name", await r.clientGetName());
+  show("hset", await r.hSet("h", { a: 1, b: 2 }));
+  show("hgetall", await r.hGetAll("h"));
+  show("zadd", await r.zAdd("z", [{ score: 1.5, value: "a" }]));
+  show("zrange", await r.zRangeWithScores("z", 0, -1));
+  show("xadd", await r.xAdd("x", "1-1", { f: "v" }));
+  show("xrange", await r.xRange("x", "-", "+"));
+  show("multi", await r.multi().incr("n").get("k").exec());
+  show("together", await Promise.all([r.incr("n"), r.incr("n"), r.incr("n")]));
+  show("wrong type", await refused(() => r.incr("h")));
+  show("no such", await refused(() => r.sendCommand(["NOSUCH"])));
+  show("config", await r.configGet("maxmemory"));
+  for (let n = 0; n < 100; n++) await r.set(`key:${n}`, `${n}`);
+  let seen = 0;
+  for await (const keys of r.scanIterator({ MATCH: "key:*" })) seen += keys.length;
+  show("scan", seen);
+  const other = r.duplicate();
+  await other.connect();
+  const popped = other.blPop("q", 5);
+  setTimeout(() => r.rPush("q", "job"), 100);
+  show("blpop", await popped);
+  const messages = [];
+  await new Promise(async (done) => {
+    await other.subscribe("news", (message, channel) => messages.push([channel, message]) === 2 && done());
+    await other.pSubscribe("user:*", (message, channel) => messages.push([channel, message]) === 2 && done());
+    show("publish", [await r.publish("news", "one"), await r.publish("user:7", "two")]);
+  });
+  show("messages", messages);
+  await other.close();
+  await r.close();
+}
