@@ -10,7 +10,7 @@ use super::door::{self, Door};
 use larder::Reply;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Replies by the line and by version.
 pub type Book = BTreeMap<(usize, u8), Vec<u8>>;
@@ -136,6 +136,9 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 /// A command has no reply for so long: it waits.
 const PATIENCE: Duration = Duration::from_millis(10);
 
+/// No look at a socket is shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// A section's sessions, as connections to a socket.
 pub struct Connections {
     socket: PathBuf,
@@ -188,12 +191,14 @@ impl Connections {
         reply
     }
 
-    /// The replies that came of commands that waited; each is given so many times the usual patience.
+    /// The replies that came of commands that waited; all together are given so many times the usual patience, so that
+    /// no wait times out while others are looked at.
     pub fn arrived(&mut self, times: u32) -> Vec<(String, Reply)> {
-        let mut arrived = Vec::new();
+        let (mut arrived, until) = (Vec::new(), Instant::now() + times * PATIENCE);
         for name in self.waiting.clone() {
+            let left = until.saturating_duration_since(Instant::now());
             let client = self.clients.get_mut(&name);
-            if let Some(reply) = client.and_then(|client| client.read_for(times * PATIENCE)) {
+            if let Some(reply) = client.and_then(|client| client.read_for(left.max(SHORTEST))) {
                 self.waiting.remove(&name);
                 arrived.push((name, reply));
             }

@@ -133,8 +133,11 @@ impl Shared {
     }
 }
 
-/// The words of the next command, and its length.
-fn next<'p>(parser: &mut Parser, packed: &'p [u8]) -> RedisResult<Option<(Vec<&'p [u8]>, usize)>> {
+/// A command's words, and its length.
+type Packed<'p> = (Vec<&'p [u8]>, usize);
+
+/// The next command.
+fn next<'p>(parser: &mut Parser, packed: &'p [u8]) -> RedisResult<Option<Packed<'p>>> {
     match parser.read(packed) {
         Ok(Request::Array(len)) => {
             Ok(Some((parser.words().iter().map(|at| &packed[at.clone()]).collect(), len)))

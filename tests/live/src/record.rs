@@ -81,7 +81,7 @@ impl Door for ServerDoor {
     }
 
     fn arrived(&mut self) -> Vec<(String, Reply)> {
-        self.sessions.arrived(if std::mem::take(&mut self.passed) { 15 } else { 1 })
+        self.sessions.arrived(if std::mem::take(&mut self.passed) { 50 } else { 1 })
     }
 
     fn advance(&mut self, by: Duration) {
