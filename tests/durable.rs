@@ -158,6 +158,53 @@ fn commands_about_files() {
 }
 
 #[test]
+fn debug_loadaof_reads_the_log_again() {
+    let dir = Dir::new("loadaof");
+    let open = || Store::builder().profile(Profile::V7_4).dir(&dir.0).open().unwrap();
+    let store = open();
+    fill(&store, 30);
+    store.rewrite_log().unwrap();
+    fill(&store, 10);
+    store.hset("timed", [("a", "1"), ("b", "2")]).unwrap();
+    store.execute(["HPEXPIREAT", "timed", "4102444800000", "FIELDS", "1", "a"]).unwrap();
+    let digest = store.digest().unwrap();
+    assert_eq!(store.execute(["DEBUG", "LOADAOF"]).unwrap(), Reply::OK);
+    assert_eq!(store.digest().unwrap(), digest);
+    assert_eq!(store.execute(["HPEXPIRETIME", "timed", "FIELDS", "1", "a"]).unwrap(), hexpire());
+    // Writers that come in between lose nothing, and what they write afterwards is logged.
+    std::thread::scope(|scope| {
+        for n in 0..2 {
+            let store = &store;
+            scope.spawn(move || (0..300).for_each(|_| drop(store.incr(format!("count:{n}")).unwrap())));
+        }
+        (0..5).for_each(|_| assert_eq!(store.execute(["DEBUG", "LOADAOF"]).unwrap(), Reply::OK));
+    });
+    assert_eq!(store.get("count:0").unwrap().unwrap(), "300");
+    let digest = store.digest().unwrap();
+    drop(store);
+    assert_eq!(open().digest().unwrap(), digest);
+    let memory = Store::new();
+    memory.set("k", "v").unwrap();
+    assert!(matches!(memory.execute(["DEBUG", "LOADAOF"]).unwrap(), Reply::Error(_)));
+    assert!(memory.get("k").unwrap().is_some());
+}
+
+#[test]
+fn snapshots_and_new_bases_take_turns() {
+    let dir = Dir::new("turns");
+    let store = Store::open(&dir.0).unwrap();
+    fill(&store, 20);
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..20).for_each(|_| store.rewrite_log().unwrap()));
+        scope.spawn(|| (0..20).for_each(|_| store.save().unwrap()));
+        (0..20).for_each(|n| store.save_to(dir.0.join(format!("copy-{n}.rdb"))).unwrap());
+    });
+    let digest = store.digest().unwrap();
+    drop(store);
+    assert_eq!(Store::open(&dir.0).unwrap().digest().unwrap(), digest);
+}
+
+#[test]
 fn a_log_that_grows_gets_a_new_base_by_itself() {
     let dir = Dir::new("growth");
     let store = Store::builder().dir(&dir.0).auto_rewrite(100, 100_000).open().unwrap();

@@ -87,6 +87,17 @@ impl Builder {
 
     /// When the log gets a new base by itself: when it has grown by this many percent since the last time, and has at
     /// least so many bytes; 100 and 64 MiB by default. 0 percent: never.
+    ///
+    /// ```
+    /// use larder::{Fsync, Store};
+    /// use std::time::Duration;
+    /// # let path = std::env::temp_dir().join(format!("larder-doc-settings-{}", std::process::id()));
+    /// let builder = Store::builder().dir(&path).fsync(Fsync::EverySecond).strict(true);
+    /// let store = builder.auto_rewrite(50, 1 << 20).snapshot_every(Duration::from_secs(3600)).open()?;
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&path).unwrap();
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     pub fn auto_rewrite(mut self, percent: u64, bytes: u64) -> Self {
         self.keeping.growth = (percent, bytes);
         self
@@ -143,7 +154,17 @@ impl Builder {
 }
 
 impl Store {
-    /// Opens a store in a directory with the default settings: a log that is synced once a second. See [`Builder::open`].
+    /// Opens a store in a directory with the default settings: a log that is synced once a second. [`Builder::open`] tells
+    /// what it does, and its errors.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("larder-doc-open-{}", std::process::id()));
+    /// let store = larder::Store::open(&path)?;
+    /// store.incr("starts")?;
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&path).unwrap();
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     pub fn open(dir: impl Into<PathBuf>) -> Result<Store> {
         Store::builder().dir(dir).open()
     }
@@ -227,6 +248,22 @@ fn refuse_parent(path: &Path) -> Result<()> {
     }
 }
 
+/// DEBUG LOADAOF: completes the log, and puts what it says in the place of what the store holds. The unit must hold every
+/// shard, for writing. What can't be read leaves the store as it is.
+pub(crate) fn load_log_again(work: &mut Work<'_>) -> Result<()> {
+    let keyspace = work.keyspace();
+    let (_, log) = kept::logged(keyspace)?;
+    let alike = Store::builder().shards(keyspace.shards()).databases(keyspace.databases);
+    let alike = alike.clock(keyspace.clock.clone()).profile(keyspace.rules.profile);
+    let copy = alike.background(false).build()?;
+    // For as long as it lives: nothing of it expires.
+    copy.keyspace().loading.store(true, SeqCst);
+    log.read_again(&mut Loading { store: &copy, session: Session::passing(copy.clone()) })?;
+    let mut read = Work::begin(copy.keyspace(), 0, Lock::All, Access::Read);
+    let image = ops::rdb::image(&mut read);
+    read.commit_with(image).and_then(|image| ops::rdb::replace(work, &image, true))
+}
+
 struct Loading<'s> {
     store: &'s Store,
     session: Session,
@@ -268,13 +305,25 @@ impl Snapshotting {
     }
 }
 
-/// All of these fail for a store in memory.
 impl Store<Shared> {
     /// SAVE: writes a snapshot into the store's directory, as `dump.rdb`, and waits for it. Readers and writers go on
     /// meanwhile. O(n) in all that is stored.
     ///
     /// Errors: [`Error::Io`]; [`Error::Unsupported`] if fields of a hash have deadlines, which a lone snapshot can't hold
-    /// (the log can).
+    /// (the log can); an error for a store in memory, and while another snapshot into the directory is written.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("larder-doc-save-{}", std::process::id()));
+    /// let store = larder::Store::open(&path)?;
+    /// store.set("k", "v")?;
+    /// store.save()?;
+    /// let copy = larder::Store::new();
+    /// copy.load_rdb_file(path.join("dump.rdb"))?;
+    /// assert_eq!(copy.get("k")?.unwrap(), "v");
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&path).unwrap();
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     #[doc(alias = "SAVE")]
     pub fn save(&self) -> Result<()> {
         sync::check_outside_body()?;
@@ -304,7 +353,22 @@ impl Store<Shared> {
         kept::save_to(self.keyspace(), &directory, name)
     }
 
-    /// BGSAVE: begins a snapshot into the store's directory in the background, and answers at once.
+    /// BGSAVE: begins a snapshot into the store's directory in the background, and answers at once. A new base of the log
+    /// that is being written comes first. O(1), and O(n) in the background; [`save`](Self::save) has the errors.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("larder-doc-snapshot-{}", std::process::id()));
+    /// let store = larder::Store::open(&path)?;
+    /// store.set("k", "v")?;
+    /// let snapshot = store.snapshot()?;
+    /// let (written, of) = snapshot.progress();
+    /// assert!(written <= of);
+    /// snapshot.wait()?;
+    /// assert!(path.join("dump.rdb").exists());
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&path).unwrap();
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     #[doc(alias = "BGSAVE")]
     pub fn snapshot(&self) -> Result<Snapshotting> {
         let thread = kept::begin_save(self.keyspace())?;
@@ -313,21 +377,60 @@ impl Store<Shared> {
 
     /// BGREWRITEAOF, waited for: gives the log a new base and drops what came before it. Readers and writers go on
     /// meanwhile. It also brings back a log that a failed sync has stopped. O(n) in all that is stored.
+    ///
+    /// Errors: [`Error::Io`]; an error for a store without a log.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("larder-doc-rewrite-{}", std::process::id()));
+    /// let store = larder::Store::open(&path)?;
+    /// for n in 0..1000 {
+    ///     store.set("k", n.to_string())?; // a thousand entries of the log
+    /// }
+    /// store.rewrite_log()?; // one
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&path).unwrap();
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     #[doc(alias = "BGREWRITEAOF")]
     pub fn rewrite_log(&self) -> Result<()> {
         sync::check_outside_body()?;
         kept::rewrite(self.keyspace())
     }
 
-    /// Writes and syncs all that was logged. An error, [`Error::NotDurable`], says why that is not possible.
+    /// Writes and syncs all that was logged, whatever [`Fsync`] says. Nothing to do for a store in memory.
+    ///
+    /// Errors: [`Error::NotDurable`] says why that is not possible.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("larder-doc-flush-{}", std::process::id()));
+    /// let store = larder::Store::open(&path)?;
+    /// store.set("k", "v")?; // on the disk within a second
+    /// store.flush()?; // on the disk now
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&path).unwrap();
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     pub fn flush(&self) -> Result<()> {
         sync::check_outside_body()?;
         self.keyspace().log().map_or(Ok(()), Log::flush)
     }
 
-    /// Writes and syncs all that was logged, and refuses writes from now on; reads go on. An error,
-    /// [`Error::NotDurable`], says how much may be lost, and why. Dropping the last handle does the same and tells nobody;
+    /// Writes and syncs all that was logged, and refuses writes from now on; reads go on. Dropping the last handle does the same and tells nobody;
     /// the directory is free again after that, and after a snapshot or new base that is being written then.
+    ///
+    /// Errors: [`Error::NotDurable`] says how much may be lost, and why.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("larder-doc-close-{}", std::process::id()));
+    /// let store = larder::Store::open(&path)?;
+    /// store.set("k", "v")?;
+    /// store.close()?;
+    /// assert!(store.set("k", "w").is_err());
+    /// assert_eq!(store.get("k")?.unwrap(), "v");
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&path).unwrap();
+    /// # Ok::<(), larder::Error>(())
+    /// ```
     pub fn close(&self) -> Result<()> {
         sync::check_outside_body()?;
         self.keyspace().log().map_or(Ok(()), Log::close)

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::reply::Reply;
 use super::row::{ADMIN, FAST, Flags, Group, LOADING, NO_ASYNC_LOADING, NO_MULTI, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
+use crate::log::Log;
 use crate::{Error, Result, ops};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -24,18 +25,33 @@ pub const ROWS: &[Row] = &[
 ];
 
 fn rewrite(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    drop(ops::durable::begin_rewrite(session.store.keyspace())?);
-    Ok(Reply::Simple("Background append only file rewriting started".into()))
+    let keyspace = session.store.keyspace();
+    let waits = keyspace.durable().is_some_and(|durable| durable.saves.running.load(Relaxed));
+    ops::durable::begin_rewrite(keyspace)?;
+    Ok(begun("Background append only file rewriting", waits || session.in_exec))
 }
 
 fn begin_save(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
-    match args.rest(1) {
-        [] => {}
-        [word] if word.eq_ignore_ascii_case(b"SCHEDULE") => {}
+    let scheduled = match args.rest(1) {
+        [] => false,
+        [word] if word.eq_ignore_ascii_case(b"SCHEDULE") => true,
         _ => return Err(Error::Syntax),
+    };
+    let keyspace = session.store.keyspace();
+    let waits = keyspace.log().is_some_and(Log::is_rewriting);
+    if waits && !scheduled && !session.in_exec {
+        return Err(Error::text(
+            "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to \
+             schedule a BGSAVE whenever possible.",
+        ));
     }
-    drop(ops::durable::begin_save(session.store.keyspace())?);
-    Ok(Reply::Simple("Background saving started".into()))
+    drop(ops::durable::begin_save(keyspace)?);
+    Ok(begun("Background saving", waits || session.in_exec))
+}
+
+/// How Redis tells of what goes on in the background, or will when it can.
+fn begun(what: &str, waits: bool) -> Reply {
+    Reply::Simple(format!("{what} {}", if waits { "scheduled" } else { "started" }).into())
 }
 
 fn last_save(session: &mut Session, _: &Args<'_>) -> Result<Reply> {

@@ -133,7 +133,7 @@ fn persistence(work: &mut Work<'_>, out: &mut String) {
     field(out, "rdb_last_bgsave_status", status(saves.failed.load(Relaxed)));
     field(out, "aof_enabled", u8::from(log.is_some()));
     field(out, "aof_rewrite_in_progress", u8::from(rewriting));
-    field(out, "aof_rewrite_scheduled", 0);
+    field(out, "aof_rewrite_scheduled", u8::from(saves.rewrite_waits.load(Relaxed)));
     field(out, "aof_last_bgrewrite_status", status(saves.rewrite_failed.load(Relaxed)));
     let Some(log) = log else { return };
     let sizes = log.sizes();

@@ -41,11 +41,16 @@ pub struct Saves {
     pub last_ms: AtomicU64,
     /// Whether the last one failed.
     pub failed: AtomicBool,
-    /// Whether one is being made, and how far it is.
+    /// Whether one is being made or waits for its turn, and how far it is.
     pub running: AtomicBool,
     pub progress: Mutex<Option<Arc<Progress>>>,
     /// Units that wrote since the last one.
     pub changes: AtomicU64,
+    /// Held by whoever makes a snapshot or a new base for the log: the store is cut for one at a time. Taken before
+    /// the log's files.
+    pub turn: Mutex<()>,
+    /// Whether a new base waits for its turn.
+    pub rewrite_waits: AtomicBool,
     /// Whether the last rewriting of the log failed.
     pub rewrite_failed: AtomicBool,
 }

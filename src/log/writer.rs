@@ -15,7 +15,7 @@ use super::frame::{Encoder, HEADER, Header};
 use super::fs::{self, Disk, File};
 use super::manifest::Manifest;
 use super::mutant::Mutant;
-use super::open::{Found, Report};
+use super::open::{self, Found, Loader, Report};
 use crate::effect::Effect;
 use crate::sync::{Condvar, Mutex};
 use crate::{Error, Result};
@@ -356,6 +356,22 @@ impl Log {
     /// Writes and syncs everything.
     pub fn flush(&self) -> Result<()> {
         self.turn(&mut self.io.lock(), true).map_err(Error::NotDurable)
+    }
+
+    /// Writes and syncs everything, and reads it again. The caller holds every shard, so that nothing is added: it may
+    /// only try for the files, since a switch that has them waits for shards.
+    pub fn read_again(&self, loader: &mut dyn Loader) -> Result<()> {
+        const TRIES: usize = 1000;
+        for _ in 0..TRIES {
+            if let Some(mut io) = self.io.try_lock() {
+                let turned = self.turn(&mut io, true);
+                turned
+                    .map_err(|why| Error::owned(format!("MISCONF Errors writing to the AOF file: {why}")))?;
+                return open::read(&*self.disk, &io.manifest, loader);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(Error::text("ERR the log is about to get a new base: try again"))
     }
 
     /// Writes and syncs everything, and takes no more. An error says how many units did not reach the disk, and why.

@@ -20,6 +20,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Gives the log a new base, and drops what came before it. O(n) in all that is stored.
 pub fn rewrite(keyspace: &Keyspace) -> Result<()> {
     let (durable, log) = logged(keyspace)?;
+    let _turn = durable.saves.turn.lock();
+    durable.saves.rewrite_waits.store(false, Relaxed);
     let rewritten = rebase(keyspace, durable, log);
     durable.saves.rewrite_failed.store(rewritten.is_err(), Relaxed);
     rewritten
@@ -53,7 +55,8 @@ pub fn note_size(durable: &Durable, log: &Log) {
     log.tell_at.store(at, Relaxed);
 }
 
-fn logged(keyspace: &Keyspace) -> Result<(&Durable, &Log)> {
+/// Where the store is kept, and its log.
+pub fn logged(keyspace: &Keyspace) -> Result<(&Durable, &Log)> {
     let durable = kept(keyspace)?;
     durable.log.as_ref().map(|log| (durable, log)).ok_or(Error::text("ERR the store has no log"))
 }
@@ -65,11 +68,20 @@ pub fn kept(keyspace: &Keyspace) -> Result<&Durable> {
 
 /// Writes the store's snapshot into its directory.
 pub fn save(keyspace: &Keyspace) -> Result<()> {
+    claim(kept(keyspace)?)?;
+    save_claimed(keyspace)
+}
+
+fn claim(durable: &Durable) -> Result<()> {
+    match durable.saves.running.swap(true, Acquire) {
+        true => Err(Error::text("ERR Background save already in progress")),
+        false => Ok(()),
+    }
+}
+
+fn save_claimed(keyspace: &Keyspace) -> Result<()> {
     let durable = kept(keyspace)?;
     let saves = &durable.saves;
-    if saves.running.swap(true, Acquire) {
-        return Err(Error::text("ERR Background save already in progress"));
-    }
     let before = saves.changes.load(Relaxed);
     let saved = save_to(keyspace, &*durable.disk, &durable.snapshot);
     saves.failed.store(saved.is_err(), Relaxed);
@@ -83,6 +95,7 @@ pub fn save(keyspace: &Keyspace) -> Result<()> {
 
 /// Writes a snapshot as a file of any directory.
 pub fn save_to(keyspace: &Keyspace, disk: &dyn Disk, name: &str) -> Result<()> {
+    let _turn = keyspace.durable().map(|durable| durable.saves.turn.lock());
     let snapshot = keyspace.cut(|| Ok(()))?;
     if let Some(durable) = keyspace.durable() {
         *durable.saves.progress.lock() = Some(snapshot.progress());
@@ -113,21 +126,26 @@ fn setting(timed: &FieldDeadline) -> Unit {
 
 // ---- in the background
 
-/// Begins a snapshot into the directory, in a thread of its own.
+/// Begins a snapshot into the directory, in a thread of its own; it waits there for a new base that is being written.
 pub fn begin_save(keyspace: &Keyspace) -> Result<std::thread::JoinHandle<Result<()>>> {
-    if kept(keyspace)?.saves.running.load(Acquire) {
-        return Err(Error::text("ERR Background save already in progress"));
-    }
-    begin(keyspace, "larder-snapshot", save)
+    let durable = kept(keyspace)?;
+    claim(durable)?;
+    let begun = begin(keyspace, "larder-snapshot", save_claimed);
+    begun.inspect_err(|_| durable.saves.running.store(false, Release))
 }
 
-/// Begins a new base, in a thread of its own.
-pub fn begin_rewrite(keyspace: &Keyspace) -> Result<std::thread::JoinHandle<Result<()>>> {
-    let (_, log) = logged(keyspace)?;
+/// Begins a new base, in a thread of its own; it waits there for a snapshot that is being written. One that waits already
+/// will do.
+pub fn begin_rewrite(keyspace: &Keyspace) -> Result<()> {
+    let (durable, log) = logged(keyspace)?;
     if log.is_rewriting() {
         return Err(Error::text("ERR Background append only file rewriting already in progress"));
     }
-    begin(keyspace, "larder-rewrite", rewrite)
+    let waits = &durable.saves.rewrite_waits;
+    if waits.swap(true, Acquire) {
+        return Ok(());
+    }
+    begin(keyspace, "larder-rewrite", rewrite).map(drop).inspect_err(|_| waits.store(false, Release))
 }
 
 fn begin(

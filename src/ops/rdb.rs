@@ -161,10 +161,20 @@ impl Loaded<'_> {
 
 /// DEBUG RELOAD: writes everything to memory, and loads it in its place. The unit must hold every shard, for writing.
 pub fn reload(work: &mut Work<'_>, flush: bool) -> Result<()> {
+    let file = image(work)?;
+    replace(work, &file, flush)
+}
+
+/// Everything as a file in memory. The unit must hold every shard.
+pub fn image(work: &mut Work<'_>) -> Result<Vec<u8>> {
     let mut writer = Writer::new(Vec::new(), FieldTtls::Carry);
     save(work, &mut writer)?;
-    let file = writer.finish()?;
-    let loaded = stage(work.keyspace(), &file[..])?;
+    writer.finish()
+}
+
+/// Loads a file that holds what the store holds, in its place. The unit must hold every shard, for writing.
+pub fn replace(work: &mut Work<'_>, file: &[u8], flush: bool) -> Result<()> {
+    let loaded = stage(work.keyspace(), file)?;
     work.keyspace().libraries.lock().clear();
     for db in (0..work.keyspace().databases).filter(|_| flush) {
         work.on_db(db, |work| work.flush_db())?;

@@ -30,6 +30,16 @@ pub fn store(clock: &Clock, profile: Profile) -> Store {
     builder(clock, profile).build().expect("the settings are sound")
 }
 
+/// The store for a section of a transcript, with its settings.
+pub fn store_for(section: &Section, clock: &Clock, profile: Profile) -> Result<Store, String> {
+    let store = match section.kept {
+        true => kept(clock, profile, &Sim::default()).map_err(|error| error.to_string())?,
+        false => store(clock, profile),
+    };
+    section.config.iter().try_for_each(|(name, value)| configure(&store, name, value))?;
+    Ok(store)
+}
+
 /// The same, kept in a simulated directory.
 pub fn kept(clock: &Clock, profile: Profile, sim: &Sim) -> Result<Store, Error> {
     builder(clock, profile).open_on(Arc::new(sim.clone()), "sim".into())
@@ -140,11 +150,8 @@ impl Door for Embedded {
         self.profile = profile(name).ok_or_else(|| format!("no profile {name}"))?;
         self.protocol = if section.resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
         self.clock = Clock::manual();
-        self.store = store(&self.clock, self.profile);
+        self.store = store_for(section, &self.clock, self.profile)?;
         self.store.keyspace().record_effects(self.replays);
-        for (name, value) in &section.config {
-            configure(&self.store, name, value)?;
-        }
         Ok(())
     }
 
