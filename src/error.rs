@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// What every fallible call of larder answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -42,12 +43,64 @@ pub enum Error {
     Disconnected(&'static str),
     /// A builder was given a setting it can't use.
     Config(String),
+    /// A snapshot, log or payload is damaged, cut short, or not one at all.
+    Corrupt(Box<Corrupt>),
+    /// It is sound and says something that this store can't hold: a module's data, a version from the future.
+    Unsupported(String),
+    /// Reading or writing failed, as the operating system says.
+    Io(std::io::ErrorKind, Box<str>),
+}
+
+/// Where something is damaged, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Corrupt {
+    /// The file, where it came from one.
+    pub file: Option<PathBuf>,
+    /// How many bytes of it had been read.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: Cow<'static, str>,
+}
+
+impl Corrupt {
+    /// A fault at an offset of something.
+    pub(crate) fn at(offset: u64, what: impl Into<Cow<'static, str>>) -> Error {
+        Error::Corrupt(Box::new(Corrupt { file: None, offset, what: what.into() }))
+    }
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{} is damaged ", file.display())?;
+        } else {
+            f.write_str("damaged ")?;
+        }
+        write!(f, "at byte {}: {}", self.offset, self.what)
+    }
 }
 
 impl Error {
     /// An error for a transaction body that wants to give up; everything it did is undone.
     pub fn abort(reason: impl fmt::Display) -> Self {
         Error::Aborted(reason.to_string())
+    }
+
+    /// What the operating system says.
+    pub(crate) fn io(error: std::io::Error) -> Self {
+        Error::Io(error.kind(), error.to_string().into())
+    }
+
+    /// The same error about a file, if it is about one.
+    pub(crate) fn in_file(mut self, path: &Path) -> Self {
+        match &mut self {
+            Error::Corrupt(corrupt) => corrupt.file = Some(path.to_path_buf()),
+            Error::Io(_, what) => *what = format!("{}: {what}", path.display()).into(),
+            Error::Unsupported(what) => what.insert_str(0, &format!("{}: ", path.display())),
+            _ => {}
+        }
+        self
     }
 
     /// A command error with a fixed text, code word included.
@@ -84,6 +137,9 @@ impl fmt::Display for Error {
             Error::Encode(why) => write!(f, "ERR the value does not encode: {why}"),
             Error::Disconnected(why) => write!(f, "ERR the subscription has ended: {why}"),
             Error::Config(why) => write!(f, "ERR {why}"),
+            Error::Corrupt(corrupt) => write!(f, "ERR {corrupt}"),
+            Error::Unsupported(what) => write!(f, "ERR {what}"),
+            Error::Io(_, what) => write!(f, "ERR {what}"),
         }
     }
 }

@@ -25,6 +25,8 @@ mod num;
 mod ops;
 mod pubsub;
 #[doc(hidden)]
+pub mod rdb;
+#[doc(hidden)]
 pub mod resp;
 mod rng;
 mod sync;
@@ -53,6 +55,7 @@ pub use api::{FieldExpire, FieldPersist, HGetExOptions, HSetExOptions, HashScan}
 pub use api::{GeoAddOptions, GeoCenter, GeoSearch};
 pub use api::{GetExOptions, Lcs, LcsOptions, SetOptions};
 pub use api::{LPosOptions, ListWalk, Occurrences};
+pub use api::{RdbLoad, RdbSave, RestoreOptions};
 pub use api::{StreamEntry, XAddOptions, XRead, XSetIdOptions, XTrim};
 pub use api::{XClaimOptions, XGroupOptions, XPending, XReadGroup};
 pub use bytes::Bytes;
@@ -60,7 +63,7 @@ pub use clock::{Clock, Participant};
 pub use command::{Executing, Form, Protocol, Reply, Session};
 #[doc(hidden)]
 pub use command::{Row, grammar, replay, row, rows};
-pub use error::{Error, Result};
+pub use error::{Corrupt, Error, Result};
 pub use limits::Profile;
 pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;

@@ -15,6 +15,14 @@ mod locks {
     pub fn looks(times: usize) -> usize {
         times
     }
+
+    pub fn release_fairly<T>(guard: RwLockWriteGuard<'_, T>) {
+        RwLockWriteGuard::unlock_fair(guard);
+    }
+
+    pub fn share_fairly<T>(guard: RwLockReadGuard<'_, T>) {
+        RwLockReadGuard::unlock_fair(guard);
+    }
 }
 
 pub(crate) use locks::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, looks};
@@ -23,6 +31,17 @@ pub(crate) use parking_lot::{Condvar as ProcessCondvar, Mutex as ProcessMutex};
 use std::cell::{Cell, RefCell};
 
 use crate::{Error, Result};
+
+/// Gives a lock up to whoever waits for it, if any. One who takes the same lock again and again would otherwise have it
+/// again before a sleeper is awake, for half a millisecond at a time.
+pub(crate) fn release_fairly<T>(guard: RwLockWriteGuard<'_, T>) {
+    locks::release_fairly(guard);
+}
+
+/// The same for a lock that is shared.
+pub(crate) fn share_fairly<T>(guard: RwLockReadGuard<'_, T>) {
+    locks::share_fairly(guard);
+}
 
 locks::locals! {
     /// Where this thread is.

@@ -57,6 +57,16 @@ fn resp() {
     replay("resp", fuzz_bodies::resp);
 }
 
+#[test]
+fn rdb() {
+    replay("rdb", fuzz_bodies::rdb);
+}
+
+#[test]
+fn restore() {
+    replay("restore", fuzz_bodies::restore);
+}
+
 /// Writes the seeds of `commands` anew, from the transcripts: a few sections in each file, replies left out.
 #[test]
 #[ignore = "a tool: cargo test --test corpora -- --ignored sow"]

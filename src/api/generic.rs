@@ -3,7 +3,7 @@
 use super::store::{drain, slices};
 use super::{Scope, Store};
 use crate::Result;
-use crate::keyspace::{Access, Key, Place, Work};
+use crate::keyspace::{Access, Key, Lock, Place, Work};
 use crate::ops::generic::{self as ops, Taken};
 use crate::value::Kind;
 use std::time::Duration;
@@ -103,7 +103,14 @@ impl<S: Scope> Store<S> {
         access: Access,
         body: impl FnOnce(&mut Work<'_>, &[Key<'_>]) -> Result<usize>,
     ) -> Result<u64> {
-        let keys = drain(keys);
+        let mut keys = keys.into_iter();
+        let (first, second) = (keys.next(), keys.next());
+        // One key, the usual case, needs no list.
+        if let (Some(key), None) = (&first, &second) {
+            let key = self.scope.keyspace().key(key.as_ref());
+            return Ok(self.scope.run(Lock::One(key), access, |work| body(work, &[key]))? as u64);
+        }
+        let keys = drain(first.into_iter().chain(second).chain(keys));
         Ok(self.over(&slices(&keys), access, body)? as u64)
     }
 

@@ -348,6 +348,19 @@ pub(super) fn borrowed<F: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(F, V)]) -> Vec<
     pairs.iter().map(|(field, value)| (field.as_ref(), value.as_ref())).collect()
 }
 
+/// The pairs as slices, a few of them (most events have no more fields) without a vector.
+pub(super) fn with_borrowed<F: AsRef<[u8]>, V: AsRef<[u8]>, R>(
+    pairs: &[(F, V)],
+    body: impl FnOnce(&[ops::PairRef<'_>]) -> R,
+) -> R {
+    let mut few = [(&[][..], &[][..]); 4];
+    let Some(few) = few.get_mut(..pairs.len()) else { return body(&borrowed(pairs)) };
+    for (to, (field, value)) in few.iter_mut().zip(pairs) {
+        *to = (field.as_ref(), value.as_ref());
+    }
+    body(few)
+}
+
 /// A walk over the fields and values of a hash, from [`Store::hscan`].
 pub struct HashScan<'s, S: Scope> {
     store: &'s Store<S>,

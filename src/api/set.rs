@@ -4,6 +4,7 @@ use super::store::{drain, slices};
 use super::{Scope, Store};
 use crate::keyspace::{Access, Key, Work};
 use crate::ops::set::{self as ops, Combine, Page};
+use crate::value::Set;
 use crate::{Bytes, Result};
 use std::vec;
 
@@ -65,7 +66,7 @@ impl<S: Scope> Store<S> {
     #[inline]
     pub fn sismember(&self, key: impl AsRef<[u8]>, member: impl AsRef<[u8]>) -> Result<bool> {
         let member = member.as_ref();
-        self.read(key, |work, key| ops::is_member(work, key, member))
+        self.look_at::<Set, _>(key, |set| ops::is_member(set, member))
     }
 
     /// SMISMEMBER: for each of `members`, in their order, whether it is in the set at `key`.

@@ -7,7 +7,7 @@ use crate::keyspace::wait::{Begun, Request, Waiter, Wish};
 use crate::keyspace::{Access, Key, Keyspace, Lock, Work};
 use crate::pubsub::{After, Topic};
 use crate::sync;
-use crate::value::View;
+use crate::value::{Collection, View};
 use crate::{Bytes, Error, Result};
 use std::sync::Arc;
 
@@ -94,6 +94,7 @@ impl sealed::Runs for Shared {
     #[inline]
     fn look<R>(&self, key: &Key<'_>, body: impl FnOnce(Option<View<'_>>) -> R) -> Result<R> {
         sync::check_outside_body()?;
+        self.check_db()?;
         Ok(self.keyspace.look(self.db, key, body))
     }
 
@@ -149,8 +150,10 @@ impl Scope for Shared {}
 impl Shared {
     #[inline]
     fn check_db(&self) -> Result<()> {
-        let out_of_range = Error::text("ERR DB index is out of range");
-        if self.db < self.keyspace.databases { Ok(()) } else { Err(out_of_range) }
+        if self.db < self.keyspace.databases {
+            return Ok(());
+        }
+        Err(Error::text("ERR DB index is out of range"))
     }
 }
 
@@ -229,6 +232,16 @@ impl<S: Scope> Store<S> {
     ) -> Result<R> {
         let key = self.scope.keyspace().key(key.as_ref());
         self.scope.look(&key, body)?
+    }
+
+    /// Looks at one key's collection, shared with other readers.
+    #[inline]
+    pub(super) fn look_at<T: Collection, R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        body: impl FnOnce(Option<T::Ref<'_>>) -> R,
+    ) -> Result<R> {
+        self.look(key, |view| Ok(body(view.map(View::collection::<T>).transpose()?)))
     }
 
     /// Runs `body` over one key, shared with other readers.

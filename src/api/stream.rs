@@ -1,12 +1,13 @@
 //! Stream commands as calls.
 
-use super::hash::borrowed;
+use super::hash::with_borrowed;
 use super::{Scope, Store};
 use crate::ds::stream_block::EntryRef;
-use crate::keyspace::Work;
+use crate::keyspace::{Key, Work};
 use crate::ops::stream::{self as ops, Adding, NewId, Span};
 use crate::ops::stream_wait::Told;
-use crate::value::stream::{Keep, StreamId, Trim};
+use crate::value::Stream;
+use crate::value::stream::{Keep, PairRef, StreamId, Trim};
 use crate::{Bytes, Error, Result};
 use std::ops::{Bound, RangeBounds};
 
@@ -182,6 +183,9 @@ impl XSetIdOptions {
     }
 }
 
+/// Room is made for no more entries than this before they are met.
+const MOST_ROOM: u64 = 64;
+
 impl<S: Scope> Store<S> {
     /// XADD: adds an entry at the end of the stream at `key`, made if there is none. Answers its id, which the clock makes.
     ///
@@ -226,15 +230,15 @@ impl<S: Scope> Store<S> {
         options: XAddOptions,
     ) -> Result<Option<StreamId>> {
         let fields: Vec<(F, V)> = fields.into_iter().collect();
-        let pairs = borrowed(&fields);
-        if pairs.is_empty() {
+        if fields.is_empty() {
             return Err(Error::Arity("xadd".into()));
         }
-        self.write(key, |work, key| {
+        let add = |work: &mut Work<'_>, key: &Key<'_>, pairs: &[PairRef<'_>]| {
             let trim = options.trim.map(|trim| trim.trim(work));
             let adding = Adding { id: options.id, no_create: options.no_create, trim };
-            ops::add(work, key, &adding, &pairs)
-        })
+            ops::add(work, key, &adding, pairs)
+        };
+        with_borrowed(&fields, |pairs| self.write(key, |work, key| add(work, key, pairs)))
     }
 
     /// XLEN: how many entries the stream at `key` has; 0 for no key.
@@ -335,16 +339,14 @@ impl<S: Scope> Store<S> {
         backwards: bool,
     ) -> Result<Vec<StreamEntry>> {
         let ends = ends(ids);
-        self.read(key, |work, key| {
-            let mut found = Vec::new();
-            match ends {
-                None => ops::check(work, key)?,
-                Some((from, to)) => {
-                    let span = Span { from, to, count, backwards };
-                    ops::range(work, key, span, |entry| found.push(StreamEntry::of(entry)))?;
-                }
-            }
-            Ok(found)
+        self.look_at::<Stream, _>(key, |stream| {
+            let (Some(stream), Some((from, to))) = (stream, ends) else { return Vec::new() };
+            // Room for what is asked for, as far as that is not a way to say "all".
+            let room = count.unwrap_or(0).min(stream.len()).min(MOST_ROOM);
+            let mut found = Vec::with_capacity(room as usize);
+            let span = Span { from, to, count, backwards };
+            ops::range(stream, span, |entry| found.push(StreamEntry::of(entry)));
+            found
         })
     }
 

@@ -6,6 +6,7 @@ use super::{Scope, Store};
 use crate::keyspace::{Access, Key, Work};
 use crate::ops::set::Page;
 use crate::ops::zset::{self as ops, Given};
+use crate::value::ZSet;
 use crate::value::zset::{Edge, Only, Query, Rule, Span, Toward, Way};
 use crate::{Bytes, Error, Result};
 use std::ops::{Bound, RangeBounds};
@@ -451,7 +452,7 @@ impl<S: Scope> Store<S> {
     #[inline]
     pub fn zscore(&self, key: impl AsRef<[u8]>, member: impl AsRef<[u8]>) -> Result<Option<f64>> {
         let member = member.as_ref();
-        self.read(key, |work, key| ops::score(work, key, member))
+        self.look_at::<ZSet, _>(key, |set| ops::score(set, member))
     }
 
     /// ZMSCORE: the scores of these members, in their order.
@@ -525,7 +526,7 @@ impl<S: Scope> Store<S> {
         member: impl AsRef<[u8]>,
     ) -> Result<Option<(u64, f64)>> {
         let member = member.as_ref();
-        self.read(key, |work, key| ops::rank(work, key, member, Way::Up))
+        self.look_at::<ZSet, _>(key, |set| ops::rank(set, member, Way::Up))
     }
 
     /// ZREVRANK with WITHSCORE: a member's place counted from the highest score, and its score; `None` if it is not
@@ -547,7 +548,7 @@ impl<S: Scope> Store<S> {
         member: impl AsRef<[u8]>,
     ) -> Result<Option<(u64, f64)>> {
         let member = member.as_ref();
-        self.read(key, |work, key| ops::rank(work, key, member, Way::Down))
+        self.look_at::<ZSet, _>(key, |set| ops::rank(set, member, Way::Down))
     }
 
     /// ZCOUNT: how many members have scores in a range.
@@ -586,7 +587,7 @@ impl<S: Scope> Store<S> {
     }
 
     fn count_in(&self, key: impl AsRef<[u8]>, range: ZRange) -> Result<u64> {
-        self.read(key, |work, key| ops::count(work, key, range.run.span()))
+        self.look_at::<ZSet, _>(key, |set| ops::count(set, range.run.span()))
     }
 
     /// ZRANGE and its kin: the members of a range, in order. See [`ZRange`].
@@ -609,7 +610,7 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "ZREVRANGEBYLEX")]
     #[inline]
     pub fn zrange(&self, key: impl AsRef<[u8]>, range: ZRange) -> Result<Vec<Bytes>> {
-        self.read(key, |work, key| ops::range(work, key, &range.query(), |member, _| Bytes::from(member)))
+        self.look_at::<ZSet, _>(key, |set| ops::range(set, &range.query(), |member, _| Bytes::from(member)))
     }
 
     /// ZRANGE with WITHSCORES: the members of a range and their scores, in order. See [`ZRange`].
@@ -629,7 +630,7 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "ZRANGE")]
     #[inline]
     pub fn zrange_withscores(&self, key: impl AsRef<[u8]>, range: ZRange) -> Result<Vec<(Bytes, f64)>> {
-        self.read(key, |work, key| ops::range(work, key, &range.query(), ops::scored))
+        self.look_at::<ZSet, _>(key, |set| ops::range(set, &range.query(), ops::scored))
     }
 
     /// ZRANGESTORE: puts what [`zrange_withscores`](Self::zrange_withscores) finds at `source` at `target`, whatever that

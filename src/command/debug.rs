@@ -18,15 +18,21 @@ pub(super) const ROW: Row = Row::new(
     Run::Work(debug),
 )
 .hold(Hold::All)
+// RELOAD puts everything anew.
+.caches()
 .doc("Looks inside the store, for tests", "depends on the subcommand");
 
 /// How each subcommand is written, and what it does.
-const HELP: [(&str, &str); 8] = [
+const HELP: [(&str, &str); 9] = [
     ("DIGEST", "Answers a hash over all keys and values of all databases"),
     ("DIGEST-VALUE key [key ...]", "Answers a hash of the value of each key"),
     ("ERROR message", "Answers the message as an error"),
     ("OBJECT key", "Tells how the value of a key is held"),
     ("PROTOCOL type", "Answers a sample of a type of reply"),
+    (
+        "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        "Writes a snapshot to memory, empties the store, and loads it again",
+    ),
     ("SET-ACTIVE-EXPIRE 0|1", "Stops or restarts the removal of expired keys that nobody looks at"),
     ("SLEEP seconds", "Holds the store's locks for a while; at once back if a test moves the clock"),
     ("HELP", "Lists the subcommands"),
@@ -41,6 +47,7 @@ fn debug(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         }
         (b"OBJECT", [key]) => object(work, key),
         (b"PROTOCOL", [kind]) => sample(args, kind),
+        (b"RELOAD", options) => reload(work, options),
         (b"SET-ACTIVE-EXPIRE", [on]) => {
             work.keyspace().set_active_expire(leading_integer(on) != 0);
             Ok(Reply::OK)
@@ -70,6 +77,28 @@ fn object(work: &Work<'_>, key: &[u8]) -> Result<Reply> {
     let idle = ops::generic::idle_secs(work, &key)?.unwrap_or_default();
     let line = format!("Value at:{at:p} refcount:1 encoding:{encoding} lru:{lru} lru_seconds_idle:{idle}");
     Ok(Reply::Simple(line.into()))
+}
+
+/// Writes everything to memory and loads it again. NOFLUSH leaves what is there, to be replaced key by key; MERGE is what a
+/// server wants to hear beside it. NOSAVE would load a file, which nothing here has saved.
+fn reload(work: &mut Work<'_>, options: &[&[u8]]) -> Result<Reply> {
+    let (mut flush, mut save) = (true, true);
+    for option in options {
+        match option.to_ascii_uppercase().as_slice() {
+            b"MERGE" => {}
+            b"NOFLUSH" => flush = false,
+            b"NOSAVE" => save = false,
+            _ => {
+                let told = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
+                return Err(Error::text(told));
+            }
+        }
+    }
+    if !save {
+        return Err(Error::text("ERR Error trying to load the RDB dump"));
+    }
+    ops::rdb::reload(work, flush)?;
+    Ok(Reply::OK)
 }
 
 /// The integer that a text begins with, as C reads it; 0 for none.

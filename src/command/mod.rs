@@ -16,6 +16,7 @@ mod command_info;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod expire;
 mod generic;
 mod geo;
@@ -69,6 +70,7 @@ const GROUPS: &[&[Row]] = &[
     zset_algebra::ROWS,
     stream::ROWS,
     generic::ROWS,
+    dump::ROWS,
     expire::ROWS,
     keyspace::ROWS,
     sort::ROWS,

@@ -6,6 +6,7 @@ use super::row::{DENYOOM, FAST, Flags, Group, KeySpec, MOVABLE_KEYS, READONLY, R
 use crate::keyspace::Work;
 use crate::num;
 use crate::ops::set::{self as ops, Combine, Page};
+use crate::value::Set;
 use crate::{Bytes, Error, Result};
 
 type Handler = fn(&mut Work<'_>, &Args<'_>) -> Result<Reply>;
@@ -111,7 +112,7 @@ fn scard(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn sismember(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    ops::is_member(work, &args.key(work, 1), &args[2]).map(Reply::flag)
+    Ok(Reply::flag(ops::is_member(work.collection::<Set>(&args.key(work, 1))?, &args[2])))
 }
 
 fn smismember(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {

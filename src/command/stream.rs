@@ -328,7 +328,9 @@ fn range(work: &mut Work<'_>, args: &Args<'_>, mut span: Span) -> Result<Reply> 
         let is_there = ops::open(work, &key)?.is_some();
         return Ok(if is_there { Reply::NullArray } else { Reply::Array(entries) });
     }
-    ops::range(work, &key, span, |found| entries.push(entry(found)))?;
+    if let Some(stream) = ops::open(work, &key)? {
+        ops::range(stream, span, |found| entries.push(entry(found)));
+    }
     Ok(Reply::Array(entries))
 }
 

@@ -344,7 +344,7 @@ fn zcard(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn zscore(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
-    ops::score(work, &args.key(work, 1), &args[2]).map(double_or_null)
+    Ok(double_or_null(ops::score(ops::open(work, &args.key(work, 1))?, &args[2])))
 }
 
 fn zmscore(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
@@ -368,7 +368,7 @@ fn place(work: &mut Work<'_>, args: &Args<'_>, way: Way) -> Result<Reply> {
     if with_score && !args.is(3, "WITHSCORE") {
         return Err(Error::Syntax);
     }
-    let found = ops::rank(work, &args.key(work, 1), &args[2], way)?;
+    let found = ops::rank(ops::open(work, &args.key(work, 1))?, &args[2], way);
     Ok(match (found, with_score) {
         (None, true) => Reply::NullArray,
         (None, false) => Reply::Null,
@@ -379,12 +379,12 @@ fn place(work: &mut Work<'_>, args: &Args<'_>, way: Way) -> Result<Reply> {
 
 fn zcount(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let span = By::Score.span(args.words[2], args.words[3])?;
-    integer(ops::count(work, &args.key(work, 1), span)?)
+    integer(ops::count(ops::open(work, &args.key(work, 1))?, span))
 }
 
 fn zlexcount(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let span = By::Lex.span(args.words[2], args.words[3])?;
-    integer(ops::count(work, &args.key(work, 1), span)?)
+    integer(ops::count(ops::open(work, &args.key(work, 1))?, span))
 }
 
 fn zrandmember(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
@@ -530,11 +530,11 @@ fn asked<'a>(args: &Args<'a>, at: usize, kin: Kin) -> Result<(Query<'a>, bool)> 
 
 fn shown(work: &mut Work<'_>, args: &Args<'_>, by: Option<By>, way: Option<Way>) -> Result<Reply> {
     let (query, with_scores) = asked(args, 2, Kin { by, way, stores: false })?;
-    let key = args.key(work, 1);
+    let set = ops::open(work, &args.key(work, 1))?;
     if with_scores {
-        return Ok(scored(ops::range(work, &key, &query, ops::scored)?, args));
+        return Ok(scored(ops::range(set, &query, ops::scored), args));
     }
-    ops::range(work, &key, &query, |member, _| Reply::bulk(member)).map(Reply::Array)
+    Ok(Reply::Array(ops::range(set, &query, |member, _| Reply::bulk(member))))
 }
 
 fn zrange(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {

@@ -12,16 +12,24 @@
 //!   about a microsecond in a list of a million; bulk removal does so once.
 //! - A chunk remembers the size of its elements while they are all of one size, and then an element is found without walking.
 //! - Nothing is compressed.
+//! - While the list is [frozen](super::frozen), the chunks of the cut carry their numbers; one that is about to change is
+//!   saved and loses its number.
 //!
 //! An element larger than a chunk may be gets a chunk of its own, exactly as large as it.
 
+use super::frozen::{Chunks, Claim, Ghost, Held, Home};
 use super::size_class;
 use super::small_list::{self as run, ListRef, Walk};
 use std::collections::{VecDeque, vec_deque};
 use std::iter::Rev;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// The first buffer of an end chunk.
 const FIRST: usize = 256;
+/// The number of a chunk that is not of a cut.
+const LATER: u32 = u32::MAX;
 
 /// How much one chunk may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +64,8 @@ struct Chunk {
     count: u32,
     /// The size of every element, or 0 if they differ.
     stride: u32,
+    /// Its number in the cut that the list is frozen at.
+    number: u32,
 }
 
 impl Chunk {
@@ -64,7 +74,7 @@ impl Chunk {
             End::Front => capacity,
             End::Back => 0,
         };
-        Chunk { buf: vec![0; capacity].into(), start: at, end: at, first, count: 0, stride: 0 }
+        Chunk { buf: vec![0; capacity].into(), start: at, end: at, first, count: 0, stride: 0, number: LATER }
     }
 
     fn mem(&self) -> usize {
@@ -252,7 +262,7 @@ impl Chunk {
         let (end, count) = (buf.len(), self.count - k as u32);
         self.end = at;
         self.count = k as u32;
-        Chunk { buf, start: 0, end, first: self.past(), count, stride: self.stride }
+        Chunk { buf, start: 0, end, first: self.past(), count, stride: self.stride, number: LATER }
     }
 
     /// Takes in the elements of the chunk that follows.
@@ -302,11 +312,99 @@ pub struct Chunked {
     /// What the buffers of the chunks cost.
     buffers: usize,
     limit: Limit,
+    ghost: Ghost<Chunked>,
+}
+
+/// The elements of a chunk of the cut.
+pub struct Elements {
+    run: Box<[u8]>,
+    count: usize,
+}
+
+impl Elements {
+    fn of(chunk: &Chunk) -> Elements {
+        Elements { run: chunk.run().into(), count: chunk.count as usize }
+    }
+
+    pub fn iter(&self) -> Walk<'_> {
+        Walk::new(&self.run, self.count)
+    }
+}
+
+impl Held for Elements {
+    fn held(&self) -> usize {
+        size_class(self.run.len()) + size_of::<Elements>()
+    }
+}
+
+impl Chunks for Chunked {
+    type Piece = Elements;
+    /// How many elements.
+    type About = usize;
+
+    fn seek(&self, from: u128, end: u128) -> Option<(u128, usize)> {
+        // Numbers rise along the row, with later chunks between them.
+        let (mut low, mut high, mut found) = (0, self.chunks.len(), None);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let of_cut = self.chunks.range(middle..high).position(|chunk| chunk.number != LATER);
+            match of_cut.map(|skipped| (middle + skipped, u128::from(self.chunks[middle + skipped].number))) {
+                Some((at, number)) if number < from => low = at + 1,
+                Some((at, number)) => (high, found) = (middle, Some((number, at))),
+                None => high = middle,
+            }
+        }
+        found.filter(|(number, _)| *number < end)
+    }
+
+    fn piece(&self, _: u128, at: usize) -> Elements {
+        self.chunks.get(at).map_or(Elements { run: Box::default(), count: 0 }, Elements::of)
+    }
+}
+
+impl Drop for Chunked {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ghost.is_on() {
+            mem::take(&mut self.ghost).hand_over(|| mem::take(self));
+        }
+    }
 }
 
 impl Chunked {
     pub fn new(limit: Limit) -> Self {
-        Chunked { limit, ..Chunked::default() }
+        let mut list = Chunked::default();
+        list.limit = limit;
+        list
+    }
+
+    /// Freezes the list as it is now.
+    pub fn freeze(&mut self, home: Home, held: &Arc<AtomicUsize>) -> Claim<Chunked> {
+        let end = self.chunks.len() as u128;
+        self.chunks.iter_mut().zip(0..LATER).for_each(|(chunk, number)| chunk.number = number);
+        self.ghost.freeze(self.len, end, home, held)
+    }
+
+    pub fn ghost(&self) -> &Ghost<Chunked> {
+        &self.ghost
+    }
+
+    /// To be called before a chunk changes.
+    #[inline]
+    fn keep(&mut self, ci: usize) {
+        if self.ghost.is_on()
+            && let Some(chunk) = self.chunks.get_mut(ci)
+        {
+            save(&mut self.ghost, chunk);
+        }
+    }
+
+    /// To be called before these chunks change, or one at their ends is merged with its neighbour.
+    #[inline]
+    fn keep_around(&mut self, from: usize, to: usize) {
+        if self.ghost.is_on() {
+            (from.saturating_sub(1)..=to + 1).for_each(|ci| self.keep(ci));
+        }
     }
 
     /// The same list as a small one holds.
@@ -365,6 +463,7 @@ impl Chunked {
 
     #[inline]
     pub fn push_front(&mut self, element: &[u8]) {
+        self.keep(0);
         let size = run::size_of_element(element.len());
         self.len += 1;
         match self.chunks.front_mut() {
@@ -378,6 +477,7 @@ impl Chunked {
 
     #[inline]
     pub fn push_back(&mut self, element: &[u8]) {
+        self.keep(self.chunks.len().wrapping_sub(1));
         let size = run::size_of_element(element.len());
         self.len += 1;
         match self.chunks.back_mut() {
@@ -425,6 +525,7 @@ impl Chunked {
     /// Takes the first element, lending it to `read`.
     #[inline]
     pub fn pop_front_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.keep(0);
         let c = self.chunks.front_mut()?;
         let (element, size) = run::front(&c.buf[c.start..c.end])?;
         let result = read(element);
@@ -441,6 +542,7 @@ impl Chunked {
     /// Takes the last element, lending it to `read`.
     #[inline]
     pub fn pop_back_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.keep(self.chunks.len().wrapping_sub(1));
         let c = self.chunks.back_mut()?;
         let (element, size) = run::back(&c.buf[c.start..c.end])?;
         let result = read(element);
@@ -511,6 +613,7 @@ impl Chunked {
             self.push_front(element);
         } else {
             let (ci, k) = self.locate(index);
+            self.keep_around(ci, ci);
             self.insert_at(ci, k, element);
             self.len += 1;
         }
@@ -523,6 +626,7 @@ impl Chunked {
             return false;
         }
         let (ci, k) = self.locate(index);
+        self.keep_around(ci, ci);
         let limit = self.limit.bytes;
         let c = &self.chunks[ci];
         let (from, to) = c.span(k);
@@ -551,6 +655,7 @@ impl Chunked {
         } else if n > 0 {
             let (a, from) = self.locate(index);
             let (b, last) = self.locate(index + n - 1);
+            self.keep_around(a, b);
             self.len -= n;
             if a == b {
                 self.alter(a, |c| c.cut(from, last + 1));
@@ -574,6 +679,9 @@ impl Chunked {
             if gone == limit {
                 break;
             }
+            if self.ghost.is_on() && c.walk_from(0).any(&pred) {
+                save(&mut self.ghost, c);
+            }
             let here = c.purge(0, limit - gone, &pred);
             gone += here;
             touched.extend((here > 0 && touched.len() < 2).then_some(ci));
@@ -590,6 +698,7 @@ impl Chunked {
             }
             let hits = c.walk_from(0).filter(|e| pred(e)).count();
             if hits > 0 {
+                save(&mut self.ghost, c);
                 let wanted = hits.min(limit - gone);
                 gone += c.purge(hits - wanted, wanted, &pred);
                 touched.extend((touched.len() < 2).then_some(ci));
@@ -605,6 +714,7 @@ impl Chunked {
         match *touched {
             [] => {}
             [ci] => {
+                self.keep_around(ci, ci);
                 self.settle(ci);
                 self.renumber(ci);
             }
@@ -614,9 +724,14 @@ impl Chunked {
     }
 
     fn rebuild(&mut self) {
-        for mut c in std::mem::take(&mut self.chunks) {
+        for mut c in mem::take(&mut self.chunks) {
             match self.chunks.back_mut() {
                 _ if c.count == 0 => {}
+                // Those of a cut stay apart: who follows a rebuild sees the few that are sparse for it.
+                Some(last) if self.ghost.is_on() && (last.number, c.number) != (LATER, LATER) => {
+                    self.grow_row();
+                    self.chunks.push_back(c);
+                }
                 Some(last) if mergeable(last, &c, self.limit, 1) => last.absorb(&c),
                 _ => {
                     c.trim(c.used() / 8);
@@ -759,6 +874,14 @@ impl Chunked {
             c.first = first;
             first = c.past();
         }
+    }
+}
+
+/// Saves a chunk that is about to change.
+fn save(ghost: &mut Ghost<Chunked>, chunk: &mut Chunk) {
+    let number = mem::replace(&mut chunk.number, LATER);
+    if number != LATER && ghost.is_on() {
+        ghost.save(u128::from(number), || Elements::of(chunk));
     }
 }
 

@@ -213,6 +213,34 @@ impl<S> Directory<S> {
         at.encode()
     }
 
+    /// The segments under a mark, and the mark in their terms; none at the end. They are one, but for a segment that was
+    /// split while it was walked: then its halves are walked together.
+    ///
+    /// A segment that is larger than what is marked in it can only mean that the whole began anew; then there is nothing
+    /// left of what was there at the start of the walk.
+    pub fn under(&self, mark: Mark) -> Option<(Mark, Vec<usize>)> {
+        if self.segments.is_empty() || mark.prefix >> mark.depth != 0 {
+            return None;
+        }
+        let slot = if mark.depth <= self.depth {
+            mark.prefix << (self.depth - mark.depth)
+        } else {
+            mark.prefix >> (mark.depth - self.depth)
+        };
+        let index_of = |slot: u32| self.slots.get(slot as usize).map_or(0, |&s| s as usize);
+        let index = index_of(slot);
+        let Segment { depth, prefix, .. } = self.segments[index];
+        if depth > mark.depth && mark.tag > 0 {
+            let mut indices: Vec<usize> =
+                (slot..slot + (1 << (self.depth - mark.depth))).map(index_of).collect();
+            indices.dedup();
+            return Some((mark, indices));
+        }
+        let finer = mark.depth.saturating_sub(depth);
+        let begins = mark.prefix == prefix << finer && mark.tag == 0;
+        (depth >= mark.depth || begins).then(|| (Mark { depth, prefix, tag: mark.tag }, vec![index]))
+    }
+
     fn locate(&self, at: Position) -> (&Segment<S>, u32) {
         let slot = if at.depth <= self.depth {
             at.prefix << (self.depth - at.depth)
@@ -221,6 +249,42 @@ impl<S> Directory<S> {
         };
         let segment = &self.segments[self.slots.get(slot as usize).map_or(0, |&s| s as usize)];
         (segment, if segment.depth < at.depth { 0 } else { at.tag })
+    }
+}
+
+/// How far a walk has come that visits each item that was there at its start at most once: all hashes are either before
+/// it or not, whatever splits. (A cursor's promise is the other one: at least once.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    depth: u32,
+    prefix: u32,
+    tag: u32,
+}
+
+impl Mark {
+    /// Before all hashes.
+    pub const START: Mark = Mark { depth: 0, prefix: 0, tag: 0 };
+    /// Behind all hashes.
+    pub const END: Mark = Mark { depth: 0, prefix: 1, tag: 0 };
+
+    /// The tag in the marked segment from which on nothing was visited.
+    pub fn tag(self) -> u32 {
+        self.tag
+    }
+
+    /// The mark at a tag of the same segment, or behind the segment.
+    pub fn advance(self, tag: Option<u32>) -> Mark {
+        match tag {
+            Some(tag) => Mark { tag, ..self },
+            None => Mark { prefix: self.prefix + 1, tag: 0, ..self },
+        }
+    }
+
+    /// Whether the walk has gone past this hash.
+    #[inline]
+    pub fn is_past(self, hash: u64) -> bool {
+        let prefix = (place(hash) >> (31 - self.depth)) as u32;
+        prefix < self.prefix || prefix == self.prefix && tag_of(hash) < self.tag
     }
 }
 

@@ -101,6 +101,12 @@ impl Member {
         unsafe { NonNull::new_unchecked(untagged) }
     }
 
+    /// Starts loading the bytes.
+    #[inline]
+    pub fn fetch(&self) {
+        MemberRef(self.block()).fetch();
+    }
+
     /// The bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
@@ -125,6 +131,17 @@ impl Member {
 }
 
 impl MemberRef {
+    /// Starts loading the bytes.
+    #[inline]
+    pub fn fetch(&self) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: a prefetch reads nothing a program could see, wherever it points.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(self.0.as_ptr().cast());
+        }
+    }
+
     /// The bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {

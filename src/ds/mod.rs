@@ -7,6 +7,7 @@ pub mod chunked;
 pub mod deadlines;
 pub mod directory;
 pub mod front;
+pub mod frozen;
 pub mod glob;
 pub mod intset;
 pub mod key_order;

@@ -8,12 +8,17 @@
 //! The one danger is a pointer in the order to a block that is gone. So both halves are private here, an entry leaves the
 //! order before its member leaves the index, and the order is dropped first.
 
+use super::frozen::{Chunks, Claim, Ghost, Home, Items};
 use super::member::{Member, MemberRef};
 use super::size_class;
-use super::skiplist::{Handle, SkipList};
+use super::skiplist::{Change, Handle, SkipList};
 use super::table::{Item, Table, tag_of};
 use ahash::RandomState;
+use std::cell::RefCell;
+use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// A member in the index. It knows its score, so that nobody looks it up in the order.
 struct Slot {
@@ -38,6 +43,11 @@ impl Handle for MemberRef {
     fn bytes(&self) -> &[u8] {
         MemberRef::bytes(self)
     }
+
+    #[inline]
+    fn fetch(&self) {
+        MemberRef::fetch(self);
+    }
 }
 
 /// Members with scores.
@@ -48,6 +58,44 @@ pub struct Ranked {
     hasher: RandomState,
     /// Heap bytes of the members' blocks.
     members: usize,
+    ghost: Ghost<Ranked>,
+}
+
+/// The index's segments: members with the bits of their scores.
+impl Chunks for Ranked {
+    type Piece = Items;
+    /// How many members.
+    type About = usize;
+
+    fn seek(&self, from: u128, end: u128) -> Option<(u128, usize)> {
+        let at = usize::try_from(from).ok().filter(|at| from < end && *at < self.index.segments())?;
+        Some((from, at))
+    }
+
+    fn piece(&self, _: u128, at: usize) -> Items {
+        items(&self.index, at)
+    }
+}
+
+fn items(index: &Table<Slot>, segment: usize) -> Items {
+    let mut items = Items::default();
+    // A pass that only loads keeps many misses under way.
+    index.in_segment(segment).for_each(Slot::fetch);
+    for slot in index.in_segment(segment) {
+        items.push(slot.member.bytes());
+        items.push_number(Some(slot.score.to_bits()));
+    }
+    items
+}
+
+impl Drop for Ranked {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ghost.is_on() {
+            let empty = Ranked::new(self.hasher.clone());
+            mem::take(&mut self.ghost).hand_over(|| mem::replace(self, empty));
+        }
+    }
 }
 
 /// What [`Ranked::upsert`] did.
@@ -60,7 +108,33 @@ pub struct Upserted {
 
 impl Ranked {
     pub fn new(hasher: RandomState) -> Self {
-        Ranked { order: SkipList::new(), index: Table::new(), hasher, members: 0 }
+        Ranked { order: SkipList::new(), index: Table::new(), hasher, members: 0, ghost: Ghost::NONE }
+    }
+
+    /// Freezes the set as it is now.
+    pub fn freeze(&mut self, home: Home, held: &Arc<AtomicUsize>) -> Claim<Ranked> {
+        self.ghost.freeze(self.len(), self.index.segments() as u128, home, held)
+    }
+
+    pub fn ghost(&self) -> &Ghost<Ranked> {
+        &self.ghost
+    }
+
+    /// To be called before a member with this hash changes.
+    #[inline]
+    fn keep(&mut self, hash: u64) {
+        if self.ghost.is_on() {
+            let segment = self.index.segment_of(hash);
+            self.ghost.save(segment as u128, || items(&self.index, segment));
+        }
+    }
+
+    /// To be called after members went: an index that is empty numbers its segments anew.
+    #[inline]
+    fn mind_empty(&mut self) {
+        if self.ghost.is_on() && self.index.is_empty() {
+            self.ghost.close();
+        }
     }
 
     /// Members that come in order of score, then bytes, none twice.
@@ -69,10 +143,24 @@ impl Ranked {
         pairs: impl ExactSizeIterator<Item = (&'a [u8], f64)>,
     ) -> Self {
         let mut ranked = Ranked::new(hasher);
-        let lent: Vec<(f64, MemberRef)> =
-            pairs.map(|(member, score)| (score, ranked.admit(ranked.hash(member), member, score))).collect();
+        let Ranked { index, hasher, members, .. } = &mut ranked;
+        let mut admit =
+            |(member, score)| (score, admit(index, hasher, members, hasher.hash_one(member), member, score));
+        let lent: Vec<(f64, MemberRef)> = pairs.map(&mut admit).collect();
         ranked.order = SkipList::from_sorted(lent.into_iter());
         ranked
+    }
+
+    /// Whether no member stands twice, as only [`from_sorted`](Self::from_sorted) can bring about: the index finds one
+    /// of them alone, the order has both.
+    pub fn is_distinct(&self) -> bool {
+        let bare = |member: &Member| member.bytes().as_ptr();
+        self.index.iter().all(|slot| {
+            let bytes = slot.member.bytes();
+            self.index
+                .find(self.hash(bytes), |other| other.member.bytes() == bytes)
+                .is_some_and(|found| bare(&found.member) == bare(&slot.member))
+        })
     }
 
     #[inline]
@@ -98,70 +186,102 @@ impl Ranked {
     /// A member's place in the order, and its score.
     #[inline]
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        let hash = self.hash(member);
+        // What has the tag of the hash is nearly always the member: its bytes and its leaf load at once.
+        let slot = self.index.find(hash, |_| true)?;
+        slot.member.fetch();
+        let is_it = || slot.member.bytes() == member;
+        if let Some(rank) = self.order.rank_if(slot.score, member, is_it) {
+            return Some((rank, slot.score));
+        }
         let score = self.score(member)?;
         Some((self.order.rank(score, member)?, score))
     }
 
-    /// Gives a member the score that `decide` makes of the one it has; `None` leaves things as they are.
+    /// Gives a member the score that `decide` makes of the one it has; `None` leaves things as they are. `likely` is the
+    /// score it will get, as far as that is known.
     #[inline]
     pub fn upsert<E>(
         &mut self,
         member: &[u8],
+        likely: Option<f64>,
         decide: impl FnOnce(Option<f64>) -> Result<Option<f64>, E>,
     ) -> Result<Upserted, E> {
         let hash = self.hash(member);
-        let Some(slot) = self.index.find_mut(hash, |slot| slot.member.bytes() == member) else {
-            let new = decide(None)?;
-            if let Some(score) = new {
-                let lent = self.admit(hash, member, score);
-                self.order.insert(score, lent);
-            }
-            return Ok(Upserted { old: None, new });
+        self.keep(hash);
+        self.index.prefetch(hash);
+        let Ranked { order, index, hasher, members, .. } = self;
+        let mut done = Upserted { old: None, new: None };
+        let index = RefCell::new(index);
+        // What has the tag of the hash is nearly always the member.
+        let seems = || {
+            let index = index.borrow();
+            let slot = index.find(hash, |_| true)?;
+            slot.member.fetch();
+            Some(slot.score)
         };
-        let old = slot.score;
-        let new = decide(Some(old))?;
-        // Zeros of both signs are equal, and the one that is there stays.
-        if let Some(score) = new.filter(|score| *score != old) {
-            slot.score = score;
+        order.change(member, likely, seems, || {
+            let mut index = index.borrow_mut();
+            let Some(slot) = index.find_mut(hash, |slot| slot.member.bytes() == member) else {
+                done.new = decide(None)?;
+                let Some(score) = done.new else { return Ok(Change::Nothing) };
+                return Ok(Change::Insert(score, admit(&mut index, hasher, members, hash, member, score)));
+            };
+            (done.old, done.new) = (Some(slot.score), decide(Some(slot.score))?);
+            // Zeros of both signs are equal, and the one that is there stays.
+            let Some(new) = done.new.filter(|score| *score != slot.score) else { return Ok(Change::Nothing) };
+            let old = std::mem::replace(&mut slot.score, new);
             // SAFETY: the member leaves the order before it leaves the index.
-            let lent = unsafe { slot.member.lend() };
-            self.order.rescore(old, score, lent);
-        }
-        Ok(Upserted { old: Some(old), new })
-    }
-
-    /// Adds a member to the index alone.
-    fn admit(&mut self, hash: u64, member: &[u8], score: f64) -> MemberRef {
-        let member = Member::new(tag_of(hash), member);
-        self.members += member.mem();
-        // SAFETY: the member leaves the order before it leaves the index.
-        let lent = unsafe { member.lend() };
-        let hasher = &self.hasher;
-        let slot = Slot { member, score };
-        self.index.insert_unique(hash, slot, |slot| hasher.hash_one(slot.member.bytes()));
-        lent
+            Ok(Change::Rescore { old, new, member: unsafe { slot.member.lend() } })
+        })?;
+        Ok(done)
     }
 
     /// Removes a member and answers its score.
     #[inline]
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let slot = self.index.remove(self.hash(member), |slot| slot.member.bytes() == member)?;
+        let hash = self.hash(member);
+        self.keep(hash);
+        let slot = self.index.remove(hash, |slot| slot.member.bytes() == member)?;
         self.order.remove(slot.score, member);
         self.members -= slot.member.mem();
+        self.mind_empty();
         Some(slot.score)
+    }
+
+    /// Removes the member in a place, and shows it.
+    fn remove_at(&mut self, rank: usize, taken: impl FnOnce(&[u8], f64)) {
+        let Some((_, lent, next)) = self.order.remove_at(rank) else { return };
+        let member = lent.bytes();
+        let hash = self.hash(member);
+        self.keep(hash);
+        if let Some(slot) = self.index.remove(hash, |slot| slot.member.bytes() == member) {
+            self.members -= slot.member.mem();
+            taken(slot.member.bytes(), slot.score);
+        }
+        self.mind_empty();
+        if let Some(next) = next {
+            self.index.prefetch(self.hash(next.bytes()));
+        }
     }
 
     /// Removes the members in these places, and shows each.
     pub fn remove_range(&mut self, ranks: Range<usize>, mut taken: impl FnMut(&[u8], f64)) {
+        if ranks.len() == 1 {
+            return self.remove_at(ranks.start, taken);
+        }
         let mut lent = Vec::with_capacity(ranks.len().min(self.len()));
         self.order.remove_range(ranks, |_, member| lent.push(member));
         for lent in lent {
             let member = lent.bytes();
-            if let Some(slot) = self.index.remove(self.hash(member), |slot| slot.member.bytes() == member) {
+            let hash = self.hash(member);
+            self.keep(hash);
+            if let Some(slot) = self.index.remove(hash, |slot| slot.member.bytes() == member) {
                 self.members -= slot.member.mem();
                 taken(slot.member.bytes(), slot.score);
             }
         }
+        self.mind_empty();
     }
 
     /// How many members have a smaller score, or with `inclusive` this one or a smaller.
@@ -211,6 +331,23 @@ impl Ranked {
     }
 }
 
+/// Adds a member to the index alone, and to the `members`' heap bytes.
+fn admit(
+    index: &mut Table<Slot>,
+    hasher: &RandomState,
+    members: &mut usize,
+    hash: u64,
+    bytes: &[u8],
+    score: f64,
+) -> MemberRef {
+    let member = Member::new(tag_of(hash), bytes);
+    *members += member.mem();
+    // SAFETY: the member leaves the order before it leaves the index.
+    let lent = unsafe { member.lend() };
+    index.insert_unique(hash, Slot { member, score }, |slot| hasher.hash_one(slot.member.bytes()));
+    lent
+}
+
 impl Clone for Ranked {
     fn clone(&self) -> Self {
         Ranked::from_sorted(self.hasher.clone(), self.iter())
@@ -227,7 +364,7 @@ mod tests {
     use std::convert::Infallible;
 
     fn put(ranked: &mut Ranked, member: &str, score: f64) -> Upserted {
-        ranked.upsert(member.as_bytes(), |_| Ok::<_, Infallible>(Some(score))).unwrap()
+        ranked.upsert(member.as_bytes(), Some(score), |_| Ok::<_, Infallible>(Some(score))).unwrap()
     }
 
     fn ranked() -> Ranked {

@@ -470,6 +470,12 @@ impl<const VALUES: bool> Runs<VALUES> {
         Self { directory: Directory::new(), hasher, len: 0, heap: 0 }
     }
 
+    /// Takes all there is out; what is left is empty.
+    pub fn take_all(&mut self) -> Self {
+        let empty = Self::new(self.hasher.clone());
+        mem::replace(self, empty)
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }
@@ -610,6 +616,21 @@ impl<const VALUES: bool> Runs<VALUES> {
     /// All keys with their values, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.directory.iter().flat_map(Segment::members)
+    }
+
+    /// How many segments there are. Their numbers stay while there is any member: a split adds one.
+    pub fn segments(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// The number of the segment where this key belongs.
+    pub fn segment_of(&self, key: &[u8]) -> usize {
+        self.directory.index(self.hash(key))
+    }
+
+    /// The keys of a segment with their values.
+    pub fn in_segment(&self, segment: usize) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.directory.at(segment).into_iter().flat_map(Segment::members)
     }
 
     /// Visits the keys that `other` has too, until `visit` breaks off. Both must have the same hasher. A run whose

@@ -19,6 +19,7 @@
 //! What deviates from Redis's listpack: lengths stand before bytes once, not on both sides of each value; numbers in
 //! digits stay digits. Where a new block begins is the holder's to say, by the `cost` it counts up here.
 
+use super::ordered::Sketch;
 use super::size_class;
 use super::varint;
 use std::fmt;
@@ -68,6 +69,16 @@ impl StreamId {
             (Some(ms), None) => Some(StreamId { ms, seq: u64::MAX }),
             (None, None) => None,
         }
+    }
+}
+
+/// Milliseconds and number as far as they have room beside each other, which is for another 500 years.
+impl Sketch for StreamId {
+    #[inline]
+    fn sketch(&self) -> u64 {
+        const SEQ_BITS: u32 = 20;
+        let seq = self.seq.min((1 << SEQ_BITS) - 1);
+        if self.ms < 1 << (u64::BITS - SEQ_BITS) { self.ms << SEQ_BITS | seq } else { u64::MAX }
     }
 }
 
@@ -129,6 +140,16 @@ impl Block {
     pub fn has_fields<'f>(&self, fields: impl ExactSizeIterator<Item = &'f [u8]>) -> bool {
         let mut master = Reader(&self.bytes);
         master.number() == Some(fields.len() as u64) && fields.into_iter().all(|f| master.text() == Some(f))
+    }
+
+    /// The master fields.
+    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        let mut master = Reader(&self.bytes);
+        let mut left = master.number().unwrap_or(0);
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            master.text()
+        })
     }
 
     /// Adds an entry at the end; its id must be larger than all others. `same` says whether its fields are the master's.
@@ -228,6 +249,11 @@ impl<'a> EntryRef<'a> {
         self.flags & DELETED != 0
     }
 
+    /// Whether its fields are the block's master fields, and stand there alone.
+    pub fn has_master_fields(self) -> bool {
+        self.flags & SAME_FIELDS != 0
+    }
+
     /// Fields and values in their order.
     #[inline]
     pub fn fields(self) -> Fields<'a> {
@@ -281,11 +307,28 @@ impl<'a> Entries<'a> {
     /// The entries from `id` on.
     #[inline]
     pub fn from(mut self, id: StreamId) -> Entries<'a> {
-        let mut ahead = self;
-        while ahead.next().is_some_and(|entry| entry.id < id) {
-            self.at = ahead.at;
+        while let Some((found, next)) = self.id_at(self.at)
+            && found < id
+        {
+            self.at = next;
         }
         self
+    }
+
+    /// The id of the entry at an offset, and the offset past it.
+    #[inline]
+    fn id_at(&self, at: usize) -> Option<(StreamId, usize)> {
+        // Numbers of one byte each are what most entries begin with.
+        if let Some(&[_, body, ms, seq]) = self.bytes.get(at..).and_then(<[u8]>::first_chunk)
+            && body | ms | seq < 0x80
+        {
+            let (end, ms, seq) = (at + 2 + usize::from(body), u64::from(ms), u64::from(seq));
+            let seq = if ms == 0 { self.master.seq.wrapping_add(seq) } else { seq };
+            let id = StreamId { ms: self.master.ms.wrapping_add(ms), seq };
+            let next = end + number_size((end - at) as u64);
+            return (end <= self.bytes.len()).then_some((id, next));
+        }
+        self.read(at).map(|(entry, next)| (entry.id, next))
     }
 
     /// The offset past the last entry.

@@ -16,7 +16,7 @@
 use super::{directory::Directory, size_class};
 use hashbrown::HashTable;
 
-pub use super::directory::{CURSOR_BITS, TAG_BITS, tag_of};
+pub use super::directory::{CURSOR_BITS, Mark, TAG_BITS, tag_of};
 
 /// Items in a segment at most: 4096 buckets at hashbrown's load of 7/8.
 pub const SEGMENT_MAX: usize = 3584;
@@ -92,13 +92,12 @@ impl<T: Item> Table<T> {
         segment.find(spread(tag), |item| item.tag() == tag && eq(item))
     }
 
-    /// Starts loading the place where a find of `hash` begins, for callers with several hashes to find: a load whose
-    /// answer nobody waits for is a prefetch. (`find(hash, |_| true)` then answers the item to load in the same way.)
+    /// Starts loading the place where a find of `hash` begins, for callers who have something else to do first or several
+    /// hashes to find. (`find(hash, |_| true)` then answers the item to load in the same way.)
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         if let Some(segment) = self.directory.get(hash) {
-            let bucket = spread(tag_of(hash)) as usize & (segment.num_buckets() - 1);
-            std::hint::black_box(segment.get_bucket(bucket).is_some());
+            guess(segment, tag_of(hash));
         }
     }
 
@@ -212,6 +211,68 @@ impl<T: Item> Table<T> {
     /// at most [`CURSOR_BITS`] bits.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&T)) -> u64 {
         self.directory.scan(cursor, count, |segment, from, want| visit_from(segment, from, want, &mut visit))
+    }
+
+    /// Visits about `want` items from `mark` on (ties of a tag come together), and answers the mark to go on at. An item
+    /// that is in the table throughout is visited exactly once, however the table grows meanwhile.
+    pub fn slice(&mut self, mark: Mark, want: usize, mut visit: impl FnMut(&mut T)) -> Mark {
+        let Some((mark, segments)) = self.directory.under(mark) else { return Mark::END };
+        let (tags, last) = self.next_tags(&segments, mark.tag(), want.max(1));
+        for at in segments {
+            let Some(segment) = self.directory.at_mut(at) else { continue };
+            for tag in &tags {
+                segment.iter_hash(spread(*tag)).filter(|item| item.tag() == *tag).for_each(T::fetch);
+            }
+            for tag in &tags {
+                segment.iter_hash_mut(spread(*tag)).filter(|item| item.tag() == *tag).for_each(&mut visit);
+            }
+        }
+        mark.advance(last.map(|last| last + 1))
+    }
+
+    /// The smallest tags from `from` on of about `want` items in these segments, and the last of them if there are more.
+    fn next_tags(&self, segments: &[usize], from: u32, want: usize) -> (Vec<u32>, Option<u32>) {
+        let items = || segments.iter().filter_map(|at| self.directory.at(*at));
+        let (total, mut tags) = (items().map(HashTable::len).sum::<usize>(), Vec::new());
+        // Tags are spread evenly: a first pass looks only where about twice the wanted number should be.
+        let reach = ((want.min(total) as u64 * 2 + 16) << TAG_BITS) / total.max(1) as u64;
+        for end in [u64::from(from).saturating_add(reach), 1 << TAG_BITS] {
+            tags.clear();
+            let due = |tag: &u32| *tag >= from && u64::from(*tag) < end;
+            items().for_each(|segment| tags.extend(segment.iter().map(T::tag).filter(due)));
+            if tags.len() > want || end >= 1 << TAG_BITS {
+                break;
+            }
+        }
+        let last = (tags.len() > want).then(|| *tags.select_nth_unstable(want - 1).1);
+        tags.retain(|tag| last.is_none_or(|last| *tag <= last));
+        tags.sort_unstable();
+        tags.dedup();
+        (tags, last)
+    }
+
+    /// Visits the items with the tag of this hash, which may be the hash's own.
+    pub fn each_alike(&mut self, hash: u64, mut visit: impl FnMut(&mut T)) {
+        let tag = tag_of(hash);
+        if let Some(segment) = self.directory.get_mut(hash) {
+            segment.iter_hash_mut(spread(tag)).filter(|item| item.tag() == tag).for_each(&mut visit);
+        }
+    }
+
+    /// How many segments there are. Their numbers stay while the table holds anything: a split adds one.
+    pub fn segments(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// The number of the segment where this hash belongs.
+    #[inline]
+    pub fn segment_of(&self, hash: u64) -> usize {
+        self.directory.index(hash)
+    }
+
+    /// The items of a segment.
+    pub fn in_segment(&self, segment: usize) -> impl Iterator<Item = &T> {
+        self.directory.at(segment).into_iter().flatten()
     }
 
     /// Heap bytes owned, kept as items come and go.

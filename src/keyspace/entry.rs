@@ -435,6 +435,11 @@ impl Entry {
     }
 
     fn view_any(&self) -> View<'_> {
+        match self.boxed() {
+            Some(Value::Str(bytes)) => return View::Str(StrRef::Shared(bytes)),
+            Some(value) => return View::Boxed(value),
+            None => {}
+        }
         let shape = self.shape();
         match shape.form {
             Form::Int8 | Form::Int16 | Form::Int32 | Form::Int64 => View::Str(StrRef::Int(self.int(&shape))),
@@ -442,10 +447,6 @@ impl Entry {
                 let bytes = self.slice(shape.value_at(), shape.value_len);
                 View::Str(StrRef::Bytes { bytes, raw: shape.form == Form::RawStr })
             }
-            Form::Boxed => match self.boxed_at(&shape) {
-                Value::Str(bytes) => View::Str(StrRef::Shared(bytes)),
-                other => View::Boxed(other),
-            },
             form => View::Inline(form, self.slice(shape.value_at(), shape.value_len)),
         }
     }
@@ -459,25 +460,31 @@ impl Entry {
         i64::from_le_bytes(bytes)
     }
 
-    fn boxed_at(&self, shape: &Shape) -> &Value {
-        debug_assert_eq!(shape.form, Form::Boxed);
-        // SAFETY: a Boxed block holds the pointer of a Box it owns.
-        unsafe { &*ptr::read_unaligned(self.block().add(shape.value_at()).cast::<*mut Value>()) }
+    /// The pointer in a Boxed block.
+    #[inline]
+    fn boxed_pointer(&self) -> Option<*mut Value> {
+        let head = self.head().load(Relaxed);
+        if head & FORM_MASK != Form::Boxed as u32 {
+            return None;
+        }
+        let key_len = ((head >> KEY_SHIFT) & KEY_MASK) as usize;
+        let at = if key_len == KEY_LONG { self.shape().value_at() } else { short_key_at(head) + key_len };
+        // SAFETY: a Boxed block holds a pointer where its value stands: right behind the key.
+        Some(unsafe { ptr::read_unaligned(self.block().add(at).cast::<*mut Value>()) })
     }
 
     /// The boxed value, if it is one.
+    #[inline]
     pub fn boxed(&self) -> Option<&Value> {
-        let shape = self.shape();
-        (shape.form == Form::Boxed).then(|| self.boxed_at(&shape))
+        // SAFETY: a Boxed block holds the pointer of a Box it owns.
+        self.boxed_pointer().map(|value| unsafe { &*value })
     }
 
     /// The boxed value, to change.
+    #[inline]
     pub fn boxed_mut(&mut self) -> Option<&mut Value> {
-        let shape = self.shape();
         // SAFETY: a Boxed block holds the pointer of a Box it owns, and `&mut self` makes this the only way to it.
-        (shape.form == Form::Boxed).then(|| unsafe {
-            &mut *ptr::read_unaligned(self.block().add(shape.value_at()).cast::<*mut Value>())
-        })
+        self.boxed_pointer().map(|value| unsafe { &mut *value })
     }
 
     /// Inline bytes of a byte form.
@@ -503,6 +510,24 @@ impl Entry {
         unsafe {
             *self.block().add(at) = bytes.len() as u8;
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.block().add(value_at), bytes.len());
+        }
+        self.stamp(head, stamp);
+        true
+    }
+
+    /// Overwrites an integer behind a short key with another of the same width, and stamps the access. Answers whether
+    /// that could be done.
+    #[inline]
+    pub fn overwrite_int(&mut self, value: i64, stamp: u32) -> bool {
+        let head = self.head().load(Relaxed);
+        let (form, key_len) = (int_form(value), ((head >> KEY_SHIFT) & KEY_MASK) as usize);
+        if head & FORM_MASK != form as u32 || key_len == KEY_LONG {
+            return false;
+        }
+        // SAFETY: an integer of this form stands right behind the key.
+        unsafe {
+            let place = self.block().add(short_key_at(head) + key_len);
+            ptr::copy_nonoverlapping(value.to_le_bytes().as_ptr(), place, fixed_len(form));
         }
         self.stamp(head, stamp);
         true
@@ -587,6 +612,7 @@ impl Entry {
     }
 
     /// Bytes of the block and of all it owns, by the size-class model.
+    #[inline]
     pub fn mem(&self) -> usize {
         let boxed = self.boxed().map_or(0, |value| size_class(size_of::<Value>()) + value.mem());
         size_class(self.shape().size()) + boxed

@@ -1,10 +1,13 @@
 //! Floor 2: shards, entries, units of work, expiry, watch. It knows values as types with forms, and no commands.
 #![allow(missing_docs)]
 
+pub mod cut;
 pub mod effect;
 pub mod entry;
 mod reaper;
 pub mod shard;
+pub mod snapshot;
+pub mod staging;
 pub mod tally;
 mod undo;
 pub mod wait;
@@ -12,7 +15,7 @@ pub mod watch;
 mod work;
 
 pub use effect::{Effect, Unit};
-pub use work::{Expiry, Place, Taken, Work};
+pub use work::{Expiry, Place, Taken, Work, string_payload};
 
 use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
@@ -22,7 +25,7 @@ use crate::pubsub::{After, Broker, EventClass};
 use crate::rng::Rng;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::View;
-use crate::{Error, Result};
+use crate::{Bytes, Error, Result};
 use shard::{Shard, Space};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -107,6 +110,8 @@ pub struct Keyspace {
     /// Whether effects are gathered.
     recording: AtomicBool,
     effects: Mutex<Vec<Unit>>,
+    /// Whether a snapshot is being taken.
+    snapshotting: AtomicBool,
     /// Whether the reaper knows this store.
     reaped: AtomicBool,
     /// Who listens to channels and to events.
@@ -116,6 +121,8 @@ pub struct Keyspace {
     pub clients: Clients,
     pub tally: Tally,
     pub counts: Counts,
+    /// Sources of libraries of functions that files brought along: kept, and written again.
+    pub libraries: Mutex<Vec<Bytes>>,
     pub started_ms: u64,
     /// Itself, for the reaper's list.
     me: Weak<Keyspace>,
@@ -174,12 +181,14 @@ impl Keyspace {
             indexes: settings.ordered_keys.then(|| Mutex::new(Vec::new())),
             recording: AtomicBool::new(false),
             effects: Mutex::new(Vec::new()),
+            snapshotting: AtomicBool::new(false),
             reaped: AtomicBool::new(false),
             broker,
             waits: WaitBook::default(),
             clients: Clients::default(),
             tally: Tally::default(),
             counts: Counts::default(),
+            libraries: Mutex::new(Vec::new()),
             started_ms,
         });
         if keyspace.indexes.is_some() {

@@ -1,5 +1,6 @@
 //! A shard: one lock's worth of keys, for all databases.
 
+use super::cut::Cut;
 use super::entry::Entry;
 use super::wait::Waiters;
 use super::watch::Watches;
@@ -21,6 +22,8 @@ pub struct Space {
     pub index: Option<Arc<KeyIndex>>,
     /// Bytes of the entries, kept up to date by every change.
     pub entries_mem: usize,
+    /// What a snapshot has still to tell of it.
+    pub cut: Option<Box<Cut>>,
 }
 
 impl Space {
@@ -33,6 +36,14 @@ impl Space {
     pub fn recount(&self) -> usize {
         let entries: usize = self.table.iter().map(Entry::recount).sum();
         entries + self.table.recount() + self.deadlines.recount() + self.field_deadlines.recount()
+    }
+
+    /// To be called before any entry of this hash comes, goes or changes: a snapshot may have to save it.
+    #[inline]
+    pub fn note(&mut self, hash: u64) {
+        if let Some(cut) = &mut self.cut {
+            cut.note(&mut self.table, hash);
+        }
     }
 
     /// Whether nothing in it has a deadline.
@@ -60,6 +71,8 @@ pub struct Shard {
     pub waiters: Waiters,
     /// The buffer inline collections are edited in; lent out for one edit at a time.
     pub scratch: Vec<u8>,
+    /// Parts that were emptied and that a snapshot has still to tell.
+    pub relics: Vec<Box<Space>>,
     /// How many keys expired.
     pub expired: AtomicU64,
 }
@@ -99,13 +112,29 @@ impl Shard {
     /// Overwrites a key's string in place, if it has one in the usual shape and the new one fills the same block.
     #[inline]
     pub fn overwrite(&mut self, db: usize, key: &Key<'_>, bytes: &[u8], stamp: u32) -> bool {
-        let found = self.space_mut(db).and_then(|space| space.table.find_mut(key.hash, |e| e.is(key.bytes)));
+        let Some(space) = self.space_mut(db) else { return false };
+        space.note(key.hash);
+        let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
         found.is_some_and(|entry| entry.overwrite(bytes, stamp))
     }
 
     /// All parts with their database numbers.
     pub fn spaces(&self) -> impl Iterator<Item = (usize, &Space)> {
         std::iter::once(&self.zero).chain(&self.more).enumerate()
+    }
+
+    /// The same, to change.
+    pub fn spaces_mut(&mut self) -> impl Iterator<Item = &mut Space> {
+        std::iter::once(&mut self.zero).chain(&mut self.more)
+    }
+
+    /// Keeps an emptied part for the snapshot that has still to tell it; gives it back if none has.
+    pub fn keep_relic(&mut self, mut space: Box<Space>) -> Option<Box<Space>> {
+        let mem = space.mem();
+        let Some(cut) = &mut space.cut else { return Some(space) };
+        cut.count(mem);
+        self.relics.push(space);
+        None
     }
 
     /// Exchanges two databases, deadlines and key index included.

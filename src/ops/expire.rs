@@ -48,8 +48,10 @@ pub fn expire_at(work: &mut Work<'_>, key: &Key<'_>, at: i64, condition: Conditi
     }
     match u64::try_from(at).ok().filter(|at| *at > work.now()) {
         Some(at) => {
-            work.set_deadline(key, Some(at))?;
-            work.effect(&[b"PEXPIREAT", key.bytes, &Digits::unsigned(at)]);
+            work.write_deadline(key, Some(at))?;
+            if work.recording() {
+                work.effect(&[b"PEXPIREAT", key.bytes, &Digits::unsigned(at)]);
+            }
             work.touch(key, "expire");
         }
         None => {
@@ -69,7 +71,7 @@ pub fn persist(work: &mut Work<'_>, key: &Key<'_>) -> Result<bool> {
     if entry.deadline().is_none() {
         return Ok(false);
     }
-    work.set_deadline(key, None)?;
+    work.write_deadline(key, None)?;
     work.effect(&[b"PERSIST", key.bytes]);
     work.touch(key, "persist");
     Ok(true)

@@ -72,8 +72,8 @@ pub fn contains(work: &Work<'_>, key: &Key<'_>, members: &[&[u8]]) -> Result<Vec
 
 /// SISMEMBER.
 #[inline]
-pub fn is_member(work: &Work<'_>, key: &Key<'_>, member: &[u8]) -> Result<bool> {
-    Ok(work.collection::<Set>(key)?.is_some_and(|set| set.contains(member)))
+pub fn is_member(set: Option<SetRef<'_>>, member: &[u8]) -> bool {
+    set.is_some_and(|set| set.contains(member))
 }
 
 /// SSCAN: visits about `count` members from `cursor` on that match, and answers the cursor to go on with.
@@ -108,7 +108,7 @@ pub fn shift(work: &mut Work<'_>, from: &Key<'_>, to: &Key<'_>, member: &[u8]) -
     work.expect_kind(from, Kind::Set)?;
     work.expect_kind(to, Kind::Set)?;
     if from.bytes == to.bytes {
-        return is_member(work, from, member);
+        return Ok(is_member(work.collection::<Set>(from)?, member));
     }
     let edited = work.edit::<Set, _>(from, false, |edit| edit.remove(member))?;
     let Some(removed) = edited.filter(|edited| edited.result) else { return Ok(false) };

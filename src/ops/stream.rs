@@ -155,15 +155,13 @@ pub fn len(work: &Work<'_>, key: &Key<'_>) -> Result<u64> {
 }
 
 /// XRANGE and XREVRANGE: visits the entries.
-pub fn range(work: &Work<'_>, key: &Key<'_>, span: Span, each: impl FnMut(EntryRef<'_>)) -> Result<()> {
-    let Some(stream) = open(work, key)? else { return Ok(()) };
+pub fn range(stream: &Stream, span: Span, each: impl FnMut(EntryRef<'_>)) {
     let count = usize::try_from(span.count.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     if span.backwards {
         stream.range_back(span.from, span.to).take(count).for_each(each);
     } else {
         stream.range(span.from, span.to).take(count).for_each(each);
     }
-    Ok(())
 }
 
 /// XREAD of one stream: the entries after an id, if there is one.

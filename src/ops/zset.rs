@@ -206,8 +206,8 @@ pub fn card(work: &Work<'_>, key: &Key<'_>) -> Result<u64> {
 
 /// ZSCORE.
 #[inline]
-pub fn score(work: &Work<'_>, key: &Key<'_>, member: &[u8]) -> Result<Option<f64>> {
-    Ok(open(work, key)?.and_then(|set| set.score(member)))
+pub fn score(set: Option<ZSetRef<'_>>, member: &[u8]) -> Option<f64> {
+    set?.score(member)
 }
 
 /// ZMSCORE: the scores of these members, in their order.
@@ -218,34 +218,31 @@ pub fn scores(work: &Work<'_>, key: &Key<'_>, members: &[&[u8]]) -> Result<Vec<O
 
 /// ZRANK and ZREVRANK: the member's place, counted from the end that `way` shows first, and its score.
 #[inline]
-pub fn rank(work: &Work<'_>, key: &Key<'_>, member: &[u8], way: Way) -> Result<Option<(u64, f64)>> {
-    let Some(set) = open(work, key)? else { return Ok(None) };
-    let found = set.rank(member);
-    Ok(found.map(|(rank, score)| {
-        let rank = if way == Way::Up { rank } else { set.len() - 1 - rank };
-        (rank as u64, score)
-    }))
+pub fn rank(set: Option<ZSetRef<'_>>, member: &[u8], way: Way) -> Option<(u64, f64)> {
+    let set = set?;
+    let (rank, score) = set.rank(member)?;
+    let rank = if way == Way::Up { rank } else { set.len() - 1 - rank };
+    Some((rank as u64, score))
 }
 
 /// ZCOUNT and ZLEXCOUNT: how many members a span holds.
 #[inline]
-pub fn count(work: &Work<'_>, key: &Key<'_>, span: Span<'_>) -> Result<u64> {
-    Ok(open(work, key)?.map_or(0, |set| set.ranks(span, Way::Up).len() as u64))
+pub fn count(set: Option<ZSetRef<'_>>, span: Span<'_>) -> u64 {
+    set.map_or(0, |set| set.ranks(span, Way::Up).len() as u64)
 }
 
 /// ZRANGE and its kin: what `pick` makes of every member and score that the query asks for.
 #[inline]
 pub fn range<R>(
-    work: &Work<'_>,
-    key: &Key<'_>,
+    set: Option<ZSetRef<'_>>,
     query: &Query<'_>,
     mut pick: impl FnMut(&[u8], f64) -> R,
-) -> Result<Vec<R>> {
-    let Some(set) = open(work, key)? else { return Ok(Vec::new()) };
+) -> Vec<R> {
+    let Some(set) = set else { return Vec::new() };
     let ranks = set.select(query);
     let mut picked = Vec::with_capacity(ranks.len());
     set.each(ranks, query.way, |member, score| picked.push(pick(member, score)));
-    Ok(picked)
+    picked
 }
 
 /// ZSCAN: visits about `count` members from `cursor` on that match, and answers the cursor to go on with.

@@ -11,18 +11,63 @@
 
 use super::{Collection, Edit, Form, Kind, Value};
 use crate::ds::deadlines::Deadlines;
+use crate::ds::frozen::{Chunks, Claim, Ghost, Home, Items};
 use crate::ds::packed::{Packed, PackedRef};
 use crate::ds::runs::Runs;
 use crate::ds::size_class;
 use crate::ds::table::{Item, Table, tag_of};
 use crate::limits::Rules;
 use ahash::RandomState;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// A hash in any form.
 #[derive(Clone, Default)]
 pub struct Hash {
     body: Body,
     times: Option<Box<Times>>,
+    ghost: Ghost<Hash>,
+}
+
+/// The segments of a large hash: fields, values and deadlines.
+impl Chunks for Hash {
+    type Piece = Items;
+    /// How many fields.
+    type About = usize;
+
+    fn seek(&self, from: u128, end: u128) -> Option<(u128, usize)> {
+        let Body::Large(runs) = &self.body else { return None };
+        let at = usize::try_from(from).ok().filter(|at| from < end && *at < runs.segments())?;
+        Some((from, at))
+    }
+
+    fn piece(&self, _: u128, at: usize) -> Items {
+        if let Body::Large(runs) = &self.body {
+            items(runs, self.times.as_deref(), at)
+        } else {
+            Items::default()
+        }
+    }
+}
+
+fn items(runs: &Runs<true>, times: Option<&Times>, segment: usize) -> Items {
+    let mut items = Items::default();
+    for (field, value) in runs.in_segment(segment) {
+        items.push(field);
+        items.push(value);
+        items.push_number(times.and_then(|times| times.get(field)));
+    }
+    items
+}
+
+impl Drop for Hash {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ghost.is_on() {
+            mem::take(&mut self.ghost).hand_over(|| mem::take(self));
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -102,6 +147,31 @@ impl Hash {
         times.first().is_some_and(|at| at <= now) && times.due_count(now) == self.stored()
     }
 
+    fn of_body(body: Body) -> Hash {
+        Hash { body, times: None, ghost: Ghost::NONE }
+    }
+
+    /// Freezes a large hash as it is now.
+    pub fn freeze(&mut self, home: impl FnOnce() -> Home, held: &Arc<AtomicUsize>) -> Option<Claim<Hash>> {
+        let Body::Large(runs) = &self.body else { return None };
+        Some(self.ghost.freeze(runs.len(), runs.segments() as u128, home(), held))
+    }
+
+    pub fn ghost(&self) -> &Ghost<Hash> {
+        &self.ghost
+    }
+
+    /// To be called before a field changes.
+    #[inline]
+    fn keep(&mut self, field: &[u8]) {
+        if self.ghost.is_on()
+            && let Body::Large(runs) = &self.body
+        {
+            let segment = runs.segment_of(field);
+            self.ghost.save(segment as u128, || items(runs, self.times.as_deref(), segment));
+        }
+    }
+
     /// Turns a packed hash into the large form.
     fn enlarge(&mut self, rules: &Rules) {
         if let Body::Packed(packed) = &self.body {
@@ -115,6 +185,7 @@ impl Hash {
 
     /// Sets a field. Answers whether it is new.
     fn set(&mut self, field: &[u8], value: &[u8], rules: &Rules) -> bool {
+        self.keep(field);
         let longest = rules.hash_max_listpack_value.count();
         if field.len() > longest || value.len() > longest {
             self.enlarge(rules);
@@ -139,6 +210,7 @@ impl Hash {
 
     /// Removes a field and its deadline. Answers whether it was there.
     fn remove(&mut self, field: &[u8]) -> bool {
+        self.keep(field);
         let gone = match &mut self.body {
             Body::Packed(packed) => {
                 let list = packed.as_ref();
@@ -153,11 +225,16 @@ impl Hash {
         if gone && self.times.is_some() {
             self.set_deadline(field, None, None);
         }
+        // An empty one numbers its segments anew.
+        if self.ghost.is_on() && self.stored() == 0 {
+            self.ghost.close();
+        }
         gone
     }
 
     /// Sets or clears a field's deadline. Answers the one it had.
     fn set_deadline(&mut self, field: &[u8], at: Option<u64>, rules: Option<&Rules>) -> Option<u64> {
+        self.keep(field);
         if let (None, Some(_), Some(rules)) = (&self.times, at, rules) {
             self.times = Some(Box::new(Times::new(rules.hasher.clone())));
         }
@@ -174,7 +251,9 @@ impl Hash {
         let Body::Packed(packed) = &self.body else { return self.clone() };
         let mut bytes = Vec::with_capacity(packed.capacity());
         bytes.extend_from_slice(packed.as_bytes());
-        Hash { body: Body::Packed(Packed::from(bytes)), times: self.times.clone() }
+        let mut twin = Hash::of_body(Body::Packed(Packed::from(bytes)));
+        twin.times = self.times.clone();
+        twin
     }
 }
 
@@ -247,7 +326,7 @@ impl Collection for Hash {
     type Ref<'a> = HashRef<'a>;
 
     fn empty(scratch: Vec<u8>) -> Self {
-        Hash { body: Body::Packed(Packed::from(scratch)), times: None }
+        Hash::of_body(Body::Packed(Packed::from(scratch)))
     }
 
     fn is_empty(&self) -> bool {
@@ -265,8 +344,8 @@ impl Collection for Hash {
         }
     }
 
-    fn into_scratch(self) -> Option<Vec<u8>> {
-        if let Body::Packed(packed) = self.body { Some(packed.into_bytes()) } else { None }
+    fn into_scratch(mut self) -> Option<Vec<u8>> {
+        if let Body::Packed(packed) = &mut self.body { Some(mem::take(packed).into_bytes()) } else { None }
     }
 
     #[inline]
@@ -454,6 +533,11 @@ impl<'a> HashRef<'a> {
     /// A field's deadline, in milliseconds since 1970.
     pub fn deadline(&self, field: &[u8]) -> Option<u64> {
         self.times.and_then(|times| times.get(field))
+    }
+
+    /// The earliest deadline of a field that is seen.
+    pub fn first_deadline(&self) -> Option<u64> {
+        self.times.and_then(|times| times.order.iter().map(|(at, _)| at).find(|at| *at > self.now))
     }
 
     /// What OBJECT ENCODING calls the form.

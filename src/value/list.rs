@@ -126,6 +126,16 @@ impl List {
         }
     }
 
+    /// The chunks of a list that has such.
+    pub fn chunks(&self) -> Option<&Chunked> {
+        if let Held::Chunked(chunks) = &self.held { Some(chunks) } else { None }
+    }
+
+    /// The same, to be frozen.
+    pub(super) fn chunks_mut(&mut self) -> Option<&mut Chunked> {
+        if let Held::Chunked(chunks) = &mut self.held { Some(chunks) } else { None }
+    }
+
     // ---- changes, without a word about how to take them back
 
     #[inline]

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub mod bitmap;
+pub mod frozen;
 pub mod geo;
 pub mod hash;
 pub mod hyperloglog;

@@ -10,6 +10,7 @@
 
 use super::{Collection, Edit, Form, Kind, Value};
 use crate::Bytes;
+use crate::ds::frozen::{Chunks, Claim, Ghost, Home, Items};
 use crate::ds::intset::{IntSet, IntSetRef};
 use crate::ds::packed::{Packed, PackedRef};
 use crate::ds::runs::Runs;
@@ -18,13 +19,94 @@ use crate::num::{Digits, parse_i64};
 use crate::rng::Rng;
 use std::mem;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// A set to change or to keep.
 #[derive(Clone)]
 pub enum Set {
     Ints(IntSet),
     Packed(Packed),
-    Large(Runs<false>),
+    Large(Large),
+}
+
+/// A large set: its members in runs.
+#[derive(Clone)]
+pub struct Large {
+    runs: Runs<false>,
+    ghost: Ghost<Large>,
+}
+
+impl Large {
+    fn new(rules: &Rules) -> Large {
+        Large { runs: Runs::new(rules.hasher.clone()), ghost: Ghost::NONE }
+    }
+
+    /// Freezes the set as it is now.
+    pub fn freeze(&mut self, home: Home, held: &Arc<AtomicUsize>) -> Claim<Large> {
+        self.ghost.freeze(self.runs.len(), self.runs.segments() as u128, home, held)
+    }
+
+    pub fn ghost(&self) -> &Ghost<Large> {
+        &self.ghost
+    }
+
+    #[inline]
+    fn insert(&mut self, member: &[u8]) -> bool {
+        self.keep(member);
+        self.runs.insert_new(member, b"")
+    }
+
+    #[inline]
+    fn remove(&mut self, member: &[u8]) -> bool {
+        self.keep(member);
+        let gone = self.runs.remove(member);
+        // An empty one numbers its segments anew.
+        if self.ghost.is_on() && self.runs.is_empty() {
+            self.ghost.close();
+        }
+        gone
+    }
+
+    /// To be called before a member comes or goes.
+    #[inline]
+    fn keep(&mut self, member: &[u8]) {
+        if self.ghost.is_on() {
+            let segment = self.runs.segment_of(member);
+            self.ghost.save(segment as u128, || items(&self.runs, segment));
+        }
+    }
+}
+
+/// The segments.
+impl Chunks for Large {
+    type Piece = Items;
+    /// How many members.
+    type About = usize;
+
+    fn seek(&self, from: u128, end: u128) -> Option<(u128, usize)> {
+        let at = usize::try_from(from).ok().filter(|at| from < end && *at < self.runs.segments())?;
+        Some((from, at))
+    }
+
+    fn piece(&self, _: u128, at: usize) -> Items {
+        items(&self.runs, at)
+    }
+}
+
+fn items(runs: &Runs<false>, segment: usize) -> Items {
+    let mut items = Items::default();
+    runs.in_segment(segment).for_each(|(member, _)| items.push(member));
+    items
+}
+
+impl Drop for Large {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ghost.is_on() {
+            mem::take(&mut self.ghost).hand_over(|| Large { runs: self.runs.take_all(), ghost: Ghost::NONE });
+        }
+    }
 }
 
 /// A look at a set.
@@ -171,14 +253,14 @@ impl Set {
         match self {
             Set::Ints(ints) => ints.mem(),
             Set::Packed(packed) => packed.mem(),
-            Set::Large(runs) => runs.mem(),
+            Set::Large(large) => large.runs.mem(),
         }
     }
 
     /// The same from scratch.
     pub fn recount(&self) -> usize {
         match self {
-            Set::Large(runs) => runs.recount(),
+            Set::Large(large) => large.runs.recount(),
             small => small.mem(),
         }
     }
@@ -186,7 +268,7 @@ impl Set {
     /// About how many allocations freeing it takes.
     pub fn weight(&self) -> usize {
         match self {
-            Set::Large(runs) => 1 + runs.len() / 8,
+            Set::Large(large) => 1 + large.runs.len() / 8,
             _ => 1,
         }
     }
@@ -198,8 +280,8 @@ impl Set {
                 parse_i64(member).map(|n| ints.insert(n));
             }
             Set::Packed(packed) => packed.push(member),
-            Set::Large(runs) => {
-                runs.insert_new(member, b"");
+            Set::Large(large) => {
+                large.insert(member);
             }
         }
     }
@@ -211,7 +293,7 @@ impl Set {
                 let at = packed.as_ref().find(member, 1, packed.as_ref().head());
                 at.map(|at| packed.remove(at, 1)).is_some()
             }
-            Set::Large(runs) => runs.remove(member),
+            Set::Large(large) => large.remove(member),
         }
     }
 }
@@ -273,7 +355,7 @@ impl Collection for Set {
         match self {
             Set::Ints(ints) => SetRef::Ints(ints.as_ref()),
             Set::Packed(packed) => SetRef::Packed(packed.as_ref()),
-            Set::Large(runs) => SetRef::Large(runs),
+            Set::Large(large) => SetRef::Large(&large.runs),
         }
     }
 
@@ -331,8 +413,8 @@ impl Edit<'_, Set> {
     /// Adds a member; false if it was there.
     pub fn insert(&mut self, member: &[u8]) -> bool {
         let absent = match &mut *self.value {
-            Set::Large(runs) => {
-                let new = runs.insert_new(member, b"");
+            Set::Large(large) => {
+                let new = large.insert(member);
                 if new {
                     self.note(|| SetUndo::Remove(member.into()));
                 }
@@ -428,7 +510,7 @@ impl Edit<'_, Set> {
     }
 
     fn large(&self) -> Set {
-        Set::Large(Runs::new(self.rules.hasher.clone()))
+        Set::Large(Large::new(self.rules))
     }
 
     fn replace(&mut self, set: Set) {

@@ -11,10 +11,14 @@ use super::stream_group::{Group, GroupUndo};
 pub use super::stream_id::StreamId;
 pub use super::stream_size::LARGEST as MOST_BYTES;
 use super::{Collection, Edit, Form, Kind, Value, stream_size};
+use crate::ds::frozen::{Chunks, Claim, Ghost, Held, Home, TAIL};
 use crate::ds::ordered::{Ordered, Walk, WalkBack};
 use crate::ds::size_class;
 use crate::ds::stream_block::{Block, Entries, EntryRef};
 use crate::limits::Rules;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// A stream.
 #[derive(Default)]
@@ -27,6 +31,66 @@ pub struct Stream {
     pub(super) groups: Ordered<Box<[u8]>, Group>,
     /// Heap bytes that the groups and their names own.
     pub(super) groups_mem: usize,
+    ghost: Ghost<Stream>,
+}
+
+/// Groups by their names.
+pub type Groups = Ordered<Box<[u8]>, Group>;
+
+/// A part of a frozen stream. All groups are one part: what they have pending is copied as a whole.
+pub enum StreamPiece {
+    Block(StreamId, Block),
+    Groups(Groups),
+}
+
+impl Held for StreamPiece {
+    fn held(&self) -> usize {
+        match self {
+            StreamPiece::Block(_, block) => block.mem() + size_of::<StreamPiece>(),
+            StreamPiece::Groups(groups) => {
+                groups.mem()
+                    + groups.iter().map(|(name, group)| size_class(name.len()) + group.mem()).sum::<usize>()
+            }
+        }
+    }
+}
+
+/// Blocks go by their master ids, the groups come last.
+impl Chunks for Stream {
+    type Piece = StreamPiece;
+    /// What it remembers beside its entries, and how many blocks there are.
+    type About = (Head, usize);
+
+    fn seek(&self, from: u128, end: u128) -> Option<(u128, usize)> {
+        let block = self.blocks.iter_from(&id_of(from)).next().map(|(master, _)| number_of(*master));
+        Some((block.filter(|number| *number < end).unwrap_or(TAIL), 0))
+    }
+
+    fn piece(&self, number: u128, _: usize) -> StreamPiece {
+        match self.blocks.get(&id_of(number)) {
+            Some(block) if number != TAIL => StreamPiece::Block(id_of(number), block.clone()),
+            _ => StreamPiece::Groups(self.groups.clone()),
+        }
+    }
+}
+
+/// No entry has the id 0-0, so the largest id's number is still below the tail's.
+fn number_of(id: StreamId) -> u128 {
+    (u128::from(id.ms) << 64 | u128::from(id.seq)).saturating_sub(1)
+}
+
+fn id_of(number: u128) -> StreamId {
+    let id = number.saturating_add(1);
+    StreamId::new((id >> 64) as u64, id as u64)
+}
+
+impl Drop for Stream {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ghost.is_on() {
+            mem::take(&mut self.ghost).hand_over(|| mem::take(self));
+        }
+    }
 }
 
 /// What a stream remembers beside its entries and groups.
@@ -86,8 +150,10 @@ impl Clone for Stream {
         let mut copy = Stream {
             head: self.head,
             blocks: self.blocks.clone(),
+            blocks_mem: 0,
             groups: self.groups.clone(),
-            ..Stream::default()
+            groups_mem: 0,
+            ghost: Ghost::NONE,
         };
         copy.blocks_mem = copy.blocks.iter().map(|(_, block)| block.mem()).sum();
         copy.groups_mem = copy.groups.iter().map(|(name, group)| size_class(name.len()) + group.mem()).sum();
@@ -116,6 +182,54 @@ impl Stream {
         1 + self.blocks.len() + self.blocks.weight() + groups.sum::<usize>()
     }
 
+    /// Freezes the stream as it is now.
+    pub fn freeze(&mut self, home: Home, held: &Arc<AtomicUsize>) -> Claim<Stream> {
+        let end = self.blocks.last().map_or(0, |(master, _)| number_of(*master) + 1);
+        self.ghost.freeze((self.head, self.blocks.len()), end, home, held)
+    }
+
+    pub fn ghost(&self) -> &Ghost<Stream> {
+        &self.ghost
+    }
+
+    /// To be called before the block with this master id changes.
+    #[inline]
+    fn keep(&mut self, master: StreamId) {
+        if self.ghost.is_on()
+            && let Some(block) = self.blocks.get(&master)
+        {
+            self.ghost.save(number_of(master), || StreamPiece::Block(master, block.clone()));
+        }
+    }
+
+    /// The same for the block that may hold this id.
+    #[inline]
+    fn keep_holder(&mut self, id: StreamId) {
+        if self.ghost.is_on()
+            && let Some((master, _)) = self.blocks.iter_reaching(&id).next()
+        {
+            self.keep(*master);
+        }
+    }
+
+    /// The same for the last block.
+    #[inline]
+    fn keep_last(&mut self) {
+        if self.ghost.is_on()
+            && let Some((master, _)) = self.blocks.last()
+        {
+            self.keep(*master);
+        }
+    }
+
+    /// To be called before groups change.
+    #[inline]
+    pub(super) fn keep_groups(&mut self) {
+        if self.ghost.is_on() {
+            self.ghost.save(TAIL, || StreamPiece::Groups(self.groups.clone()));
+        }
+    }
+
     /// What it remembers beside its entries.
     pub fn head(&self) -> Head {
         self.head
@@ -135,9 +249,37 @@ impl Stream {
         self.blocks.len()
     }
 
+    /// All groups by their names, as they stand.
+    pub fn all_groups(&self) -> &Groups {
+        &self.groups
+    }
+
     /// The blocks' master ids, rising.
     pub fn block_ids(&self) -> impl Iterator<Item = StreamId> {
         self.blocks.iter().map(|(id, _)| *id)
+    }
+
+    /// The blocks with their master ids, rising.
+    pub fn each_block(&self) -> impl Iterator<Item = (StreamId, &Block)> {
+        self.blocks.iter().map(|(master, block)| (*master, block))
+    }
+
+    /// Begins a block of a stream that is being loaded; `None` if its id is not past all that stands there.
+    pub fn load_block(&mut self, master: StreamId, fields: &[&[u8]]) -> Option<Loading<'_>> {
+        if self.head.len > 0 && master <= self.head.last {
+            return None;
+        }
+        let mut block = Block::new(fields.iter().copied());
+        block.cost = stream_size::block(fields.iter().copied());
+        Some(Loading { stream: self, master, block, last: None })
+    }
+
+    /// Ends the loading of entries with what the stream remembers; false if that can't be so.
+    pub fn finish_loading(&mut self, head: Head) -> bool {
+        let first = self.iter().next().map_or(StreamId::MIN, |entry| entry.id);
+        let sound = head.len == self.head.len && head.last >= self.head.last;
+        self.head = Head { first, ..head };
+        sound
     }
 
     /// The entries with ids from `from` to `to`.
@@ -234,6 +376,7 @@ impl Stream {
 
     /// Adds an entry; its id must be larger than the last. Answers how to take it back.
     fn push(&mut self, id: StreamId, pairs: &[PairRef<'_>], rules: &Rules) -> StreamUndo {
+        self.keep_last();
         let fields = || pairs.iter().map(|(field, _)| *field);
         let bytes = pairs.iter().map(|(field, value)| field.len() + value.len()).sum();
         let begins = self.begins_block(bytes, rules);
@@ -267,6 +410,7 @@ impl Stream {
     }
 
     fn pop(&mut self, cost: Option<u32>) {
+        self.keep_last();
         match (cost, self.blocks.last_mut()) {
             (Some(cost), Some((master, block))) => {
                 block.pop(*master);
@@ -281,6 +425,7 @@ impl Stream {
     }
 
     fn remove_block(&mut self, master: StreamId) -> Option<Block> {
+        self.keep(master);
         let (_, block) = self.blocks.remove(&master)?;
         self.blocks_mem -= block.mem();
         Some(block)
@@ -293,12 +438,14 @@ impl Stream {
 
     /// Marks an entry as deleted, or not.
     fn mark(&mut self, id: StreamId, deleted: bool) -> bool {
+        self.keep_holder(id);
         let found = self.blocks.reaching_mut(&id);
         found.is_some_and(|(master, block)| block.mark(*master, id, deleted))
     }
 
     /// Puts a group under a name, or none; answers what was there.
     pub(super) fn put_group(&mut self, name: &[u8], group: Option<Group>) -> Option<Group> {
+        self.keep_groups();
         let old = self.groups.remove(name).map(|(_, group)| group);
         if let Some(old) = &old {
             self.groups_mem -= size_class(name.len()) + old.mem();
@@ -308,6 +455,47 @@ impl Stream {
             self.groups.insert(name.into(), group);
         }
         old
+    }
+}
+
+/// A block that is being loaded.
+pub struct Loading<'s> {
+    stream: &'s mut Stream,
+    master: StreamId,
+    block: Block,
+    last: Option<StreamId>,
+}
+
+impl Loading<'_> {
+    /// Adds an entry, or one that is deleted; `same` says whether its fields are the master's. `None` if its id is not
+    /// past the one before, or before the block's.
+    pub fn push(&mut self, id: StreamId, same: bool, pairs: &[PairRef<'_>], deleted: bool) -> Option<()> {
+        if id < self.master || self.last.is_some_and(|last| id <= last) {
+            return None;
+        }
+        self.last = Some(id);
+        let at = self.block.entries(self.master).end();
+        self.block.push(self.master, id, same, pairs.iter().copied());
+        self.block.cost += stream_size::entry(self.master, id, same, pairs.iter().copied());
+        if deleted {
+            self.block.set_deleted(at, true);
+        }
+        Some(())
+    }
+
+    /// How many entries are there, and how many are deleted.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.block.live(), self.block.dead())
+    }
+
+    /// Gives the block to its stream; false if it has no entry.
+    pub fn finish(mut self) -> bool {
+        let (Some(last), live @ 1..) = (self.last, self.block.live() as u64) else { return false };
+        self.block.seal();
+        self.stream.head.len += live;
+        self.stream.head.last = last;
+        self.stream.insert_block(self.master, self.block);
+        true
     }
 }
 
@@ -350,6 +538,7 @@ impl Edit<'_, Stream> {
     }
 
     fn delete_one(&mut self, id: StreamId) -> bool {
+        self.value.keep_holder(id);
         let Some((master, block)) = self.value.blocks.reaching_mut(&id) else { return false };
         let master = *master;
         if block.live() > 1 {
@@ -419,6 +608,7 @@ impl Edit<'_, Stream> {
             .take(usize::try_from(most).unwrap_or(usize::MAX))
             .map(|entry| (entry.at, entry.id))
             .collect();
+        self.value.keep(master);
         if let Some(block) = self.value.blocks.get_mut(&master) {
             places.iter().for_each(|(at, _)| block.set_deleted(*at, true));
         }
@@ -485,6 +675,7 @@ impl Collection for Stream {
             StreamUndo::Block(master, block) => self.insert_block(master, *block),
             StreamUndo::Group(name, group) => drop(self.put_group(&name, group.map(|group| *group))),
             StreamUndo::InGroup(name, step) => {
+                self.keep_groups();
                 if let Some(group) = self.groups.get_mut(&*name) {
                     self.groups_mem -= group.mem();
                     group.undo(step);

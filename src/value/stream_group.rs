@@ -247,6 +247,7 @@ impl Edit<'_, Stream> {
 
     /// Opens a group for change.
     pub fn with_group<R>(&mut self, name: &[u8], change: impl FnOnce(&mut GroupEdit<'_>) -> R) -> Option<R> {
+        self.value.keep_groups();
         let Stream { groups, groups_mem, .. } = &mut *self.value;
         let group = groups.get_mut(name)?;
         let before = group.mem();

@@ -20,6 +20,7 @@ use crate::limits::{Profile, Rules};
 use crate::rng::Rng;
 use crate::{Bytes, Error, Result};
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::ops::{Bound, Range};
 
 /// A sorted set to change or to keep.
@@ -501,6 +502,19 @@ impl ZSet {
         ZSet::Packed(packed)
     }
 
+    /// The same for members that may stand twice; `None` if one does.
+    pub fn from_distinct(pairs: &[(Bytes, f64)], rules: &Rules) -> Option<ZSet> {
+        let set = ZSet::from_sorted(pairs, rules);
+        let distinct = match &set {
+            ZSet::Packed(_) => {
+                let mut seen = HashSet::with_hasher(rules.hasher.clone());
+                pairs.iter().all(|(member, _)| seen.insert(&**member))
+            }
+            ZSet::Large(ranked) => ranked.is_distinct(),
+        };
+        distinct.then_some(set)
+    }
+
     /// Heap bytes it owns, by the size-class model.
     pub fn mem(&self) -> usize {
         match self {
@@ -531,7 +545,8 @@ impl ZSet {
         let packed = match self {
             ZSet::Packed(packed) => packed,
             ZSet::Large(ranked) => {
-                let done = ranked.upsert(member, |old| rule.decide(old, score))?;
+                let likely = (!rule.incr).then_some(score);
+                let done = ranked.upsert(member, likely, |old| rule.decide(old, score))?;
                 return Ok(Put::of(done.old, done.new));
             }
         };

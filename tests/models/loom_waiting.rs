@@ -4,7 +4,7 @@ use super::*;
 use crate::Result;
 use crate::keyspace::wait::{Begun, End, Pending, Request, Waiter, Wish};
 use crate::keyspace::{Key, Work};
-use crate::ops::wait::Elements;
+use crate::ops::wait::Pop;
 use crate::value::Kind;
 
 fn a_push_meets_a_thread() {
@@ -124,7 +124,7 @@ fn a_push_or_another_session_ends_a_wait() {
 
 /// Broken: looks whether there is anything in a unit of its own, and leaves its ticket in another.
 struct LooksBefore {
-    elements: Elements,
+    elements: Pop<Side>,
     saw_nothing: bool,
 }
 
@@ -147,7 +147,7 @@ impl Wish for LooksBefore {
         }
     }
 
-    fn give_back(&self, work: &mut Work<'_>, gift: Self::Gift) -> Result<()> {
+    fn give_back(&self, work: &mut Work<'_>, gift: Self::Gift) -> Option<Self::Gift> {
         self.elements.give_back(work, gift)
     }
 }
@@ -164,8 +164,8 @@ fn later<W: Wish>(store: &Store, wish: W, session: Option<u64>) -> Pending<W> {
     }
 }
 
-fn elements() -> Elements {
-    Elements { side: Side::Left, count: 1 }
+fn elements() -> Pop<Side> {
+    Pop { end: Side::Left, count: 1 }
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_drop_a_timeout_and_a_push_leave_the_element() {
 }
 
 /// Broken: what nobody read is gone.
-struct Keeps(Elements);
+struct Keeps(Pop<Side>);
 
 impl Wish for Keeps {
     type Gift = (Bytes, Vec<Bytes>);
@@ -274,8 +274,8 @@ impl Wish for Keeps {
         self.0.take(work, keys, ready)
     }
 
-    fn give_back(&self, _: &mut Work<'_>, _: Self::Gift) -> Result<()> {
-        Ok(())
+    fn give_back(&self, _: &mut Work<'_>, _: Self::Gift) -> Option<Self::Gift> {
+        None
     }
 }
 

@@ -11,6 +11,7 @@ pub mod generate;
 pub mod rng;
 pub mod rows;
 pub mod text;
+pub mod told;
 pub mod typed;
 pub mod typed_geo;
 pub mod typed_stream;

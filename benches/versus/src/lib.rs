@@ -13,6 +13,8 @@ pub mod hot;
 pub mod ordered;
 pub mod peers;
 pub mod pubsub;
+pub mod rdb;
 pub mod redis;
+pub mod snapshot;
 pub mod sorted;
 pub mod waiting;

@@ -1,4 +1,4 @@
-use versus::{bytes, empty, expiry, growth, hot, ordered, pubsub, redis, sorted, waiting};
+use versus::{bytes, empty, expiry, growth, hot, ordered, pubsub, rdb, redis, snapshot, sorted, waiting};
 
 const HELP: &str = "\
 larder beside its peers. Run with --release, on a machine that does nothing else; only ratios within one run count.
@@ -7,6 +7,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
                                   table it stands on, dashmap, papaya, scc, moka, quick_cache and std's HashMap
   versus redis [scale] [command]  the commands of strings, hashes, lists, sets, sorted sets and keys, beside what a Redis server says
                                   they cost inside it (starts a redis-server of its own); scale 1 is a million elements
+  versus rdb [keys]               saving and loading strings of 32 bytes, beside redis-server's SAVE and its start on the same
+                                  file; peak memory
   versus bytes                    bytes per element by larder's own count and by the allocator's, beside Valkey's
   versus growth [keys] [members] [scored]
                                   the worst single call while a store grows to 10M keys, a hash and a set to 5M members,
@@ -18,6 +20,9 @@ larder beside its peers. Run with --release, on a machine that does nothing else
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes
   versus sorted [members] [rounds] [peers]
                                   the skiplist beside a counted B+tree, BTreeSet and crossbeam's SkipSet
+  versus snapshot [keys] [members]
+                                  the worst single write while a snapshot of 5M keys is taken, and of a set, a hash, a list and
+                                  a sorted set of so many members; throughput beside, memory held
   versus waiting [items]          BLPOP: hand-off from a push to a thread that waits, and a list drained by two threads, and by two
                                   threads and ten tasks, beside a Redis server over a unix socket in the same run; ten thousand who wait
 
@@ -29,12 +34,14 @@ fn main() {
     let (what, rest) = args.split_first().map_or(("", &[][..]), |(what, rest)| (what.as_str(), rest));
     match what {
         "hot" => hot::main(rest),
+        "rdb" => rdb::main(rest),
         "redis" => redis::main(rest),
         "bytes" => bytes::main(),
         "growth" => growth::main(rest),
         "expiry" => expiry::main(rest),
         "empty" => empty::main(),
         "pubsub" => pubsub::main(rest),
+        "snapshot" => snapshot::main(rest),
         "waiting" => waiting::main(rest),
         "ordered" => ordered::main(rest),
         "sorted" => sorted::main(rest),

@@ -40,23 +40,31 @@
 //! are read only while its entry is in the list.
 use super::size_class;
 use node::{BLOCK, Entry, Link, Node, even_out, link, most, room_for};
-use std::cmp::Ordering;
 use std::ops::Range as Ranks;
 
+mod change;
 mod node;
 mod walk;
 
+pub use change::Change;
 pub use walk::Range;
 
 /// Levels at most: with sixteen entries to an index node (and more to a leaf) enough for any memory.
-const LEVELS: usize = 16;
+const LEVELS: usize = 10;
 
 /// A block with this much unused room is exchanged for a smaller one.
 const SLACK: usize = 3 * BLOCK;
 
+/// How many members are loaded ahead of the one that is shown.
+const AHEAD: usize = 12;
+
 /// What the list holds: a small thing that can show the bytes that order equal scores.
 pub trait Handle: Copy {
     fn bytes(&self) -> &[u8];
+
+    /// Starts loading the bytes.
+    #[inline]
+    fn fetch(&self) {}
 }
 
 /// A place on one level: a node and an entry of it.
@@ -75,18 +83,25 @@ impl<M: Handle> Path<M> {
         Path([Step { node: top, at: 0 }; LEVELS])
     }
 
-    /// Goes from the top to an entry or to its place, and answers whether it is there.
+    /// Goes from the top to the leaf of an entry or of its place, which begins to load.
     #[inline]
-    fn descend(&mut self, score: f64, member: &[u8]) -> bool {
-        let mut node = self.0[0].node;
+    fn approach(top: Node<M>, score: f64, member: &[u8]) -> Self {
+        let (mut path, mut node) = (Path::new(top), top);
         for level in (1..=node.level()).rev() {
             let slot = node.slot(score, member);
-            self.0[level] = Step { node, at: slot };
+            path.0[level] = Step { node, at: slot };
             node = node.children()[slot];
             node.fetch();
         }
-        let found = node.find(score, member);
-        self.0[0] = Step { node, at: found.unwrap_or_else(|at| at) };
+        path.0[0].node = node;
+        path
+    }
+
+    /// Goes on to the entry or to its place, and answers whether it is there.
+    #[inline]
+    fn arrive(&mut self, score: f64, member: &[u8]) -> bool {
+        let found = self.0[0].node.find(score, member);
+        self.0[0].at = found.unwrap_or_else(|at| at);
         found.is_ok()
     }
 }
@@ -223,25 +238,37 @@ impl<M: Handle> SkipList<M> {
 
     /// Adds an entry which is known to be absent. The score is a number; zeros of both signs are equal.
     pub fn insert(&mut self, score: f64, member: M) {
+        match self.approach(score, member.bytes()) {
+            Some(mut path) => self.insert_along(&mut path, score, member),
+            None => self.insert_first(score, member),
+        }
+    }
+
+    #[inline]
+    fn approach(&self, score: f64, member: &[u8]) -> Option<Path<M>> {
+        self.top.map(|top| Path::approach(top, score, member))
+    }
+
+    fn insert_first(&mut self, score: f64, member: M) {
+        let mut leaf = self.add_node(0, BLOCK);
+        leaf.insert(0, Entry { score, member, below: None });
+        (self.top, self.len) = (Some(leaf), 1);
+    }
+
+    /// Adds an entry which is known to be absent, where the path leads.
+    #[inline]
+    fn insert_along(&mut self, path: &mut Path<M>, score: f64, member: M) {
         debug_assert!(!score.is_nan());
         self.len += 1;
-        let entry = Entry { score, member, below: None };
-        let Some(top) = self.top else {
-            let mut leaf = self.add_node(0, BLOCK);
-            leaf.insert(0, entry);
-            self.top = Some(leaf);
-            return;
-        };
-        let mut path = Path::new(top);
-        path.descend(score, member.bytes());
-        self.count(&path, |span| span + 1);
-        self.put(&mut path, 0, entry);
+        path.arrive(score, member.bytes());
+        self.count(path, |span| span + 1);
+        self.put(path, 0, Entry { score, member, below: None });
     }
 
     /// Takes out an entry and answers its member.
     pub fn remove(&mut self, score: f64, member: &[u8]) -> Option<M> {
-        let mut path = Path::new(self.top?);
-        path.descend(score, member).then(|| {
+        let mut path = self.approach(score, member)?;
+        path.arrive(score, member).then(|| {
             let Step { node, at } = path.0[0];
             let taken = node.members()[at];
             self.take_entries(&mut path, 1);
@@ -249,35 +276,29 @@ impl<M: Handle> SkipList<M> {
         })
     }
 
-    /// Gives an entry another score: inside its leaf if that is where it belongs.
-    pub fn rescore(&mut self, old: f64, new: f64, member: M) {
-        debug_assert!(!new.is_nan());
-        let Some(top) = self.top else { return };
-        let mut path = Path::new(top);
-        if !path.descend(old, member.bytes()) {
-            return;
-        }
-        let Step { mut node, at } = path.0[0];
-        let to = node.find(new, member.bytes()).unwrap_or_else(|i| i);
-        if !within(&node, to, new, member.bytes()) {
-            self.take_entries(&mut path, 1);
-            return self.insert(new, member);
-        }
-        // Those between the two places move by one; the entry itself is not among those it passes.
-        let to = to - usize::from(to > at);
-        if to < at {
-            node.copy(to, &node, to + 1, at - to);
-        } else {
-            node.copy(at + 1, &node, at, to - at);
-        }
-        node.set_key(to, new, member);
-        if at.min(to) == 0 {
-            self.renew_separators(&path, 0);
-        }
+    /// Takes out the entry of this rank, and answers it. Those beside it begin to load: whoever takes off an end mostly
+    /// comes again. The last part of the answer is the one that will be at that end.
+    pub fn remove_at(&mut self, rank: usize) -> Option<(f64, M, Option<M>)> {
+        let mut path = Path::new(self.top?);
+        path.0[0] = self.locate(rank, |level, step| path.0[level] = step)?;
+        let Step { node, at } = path.0[0];
+        let (score, member) = node.entry(at);
+        let members = node.members();
+        let next = if at == 0 { members.get(1) } else { members[..at].last() }.copied();
+        let beside = if at == 0 { members.get(AHEAD) } else { members[..at].iter().rev().nth(AHEAD) };
+        beside.into_iter().for_each(M::fetch);
+        self.take_entries(&mut path, 1);
+        Some((score, member, next))
     }
 
     /// The rank of an entry, from 0.
     pub fn rank(&self, score: f64, member: &[u8]) -> Option<usize> {
+        self.rank_if(score, member, || true)
+    }
+
+    /// The same if `holds`, which is asked while the leaf is being loaded.
+    #[inline]
+    pub fn rank_if(&self, score: f64, member: &[u8], holds: impl FnOnce() -> bool) -> Option<usize> {
         let (mut node, mut rank) = (self.top?, 0);
         while node.level() > 0 {
             let slot = node.slot(score, member);
@@ -285,6 +306,9 @@ impl<M: Handle> SkipList<M> {
             child.fetch();
             rank += node.spans()[..slot].iter().sum::<usize>();
             node = child;
+        }
+        if !holds() {
+            return None;
         }
         node.find(score, member).ok().map(|at| rank + at)
     }
@@ -572,18 +596,6 @@ impl<M: Handle> SkipList<M> {
         path.0[level].node = new;
         self.free_node(old);
     }
-}
-
-/// Whether an entry that belongs before entry `to` of the leaf belongs into the leaf at all.
-fn within<M: Handle>(leaf: &Node<M>, to: usize, score: f64, member: &[u8]) -> bool {
-    let fits = |neighbour: Link<M>, at: fn(&Node<M>) -> usize, is: Ordering| {
-        neighbour.is_none_or(|node| {
-            let (other, bytes) = node.entry(at(&node));
-            other.partial_cmp(&score).is_some_and(|order| order.then_with(|| bytes.bytes().cmp(member)) == is)
-        })
-    };
-    (to > 0 || fits(leaf.prev(), |node| node.len() - 1, Ordering::Less))
-        && (to < leaf.len() || fits(leaf.next(), |_| 0, Ordering::Greater))
 }
 
 // ---- What must hold ----

@@ -42,9 +42,6 @@ struct Head<M> {
 /// Where the scores begin.
 const HEAD: usize = size_of::<Head<u64>>();
 const WORD: usize = 8;
-/// What a processor loads at a time.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-const LINE: usize = 64;
 const _: () =
     assert!(HEAD.is_multiple_of(WORD) && size_of::<f64>() == WORD && size_of::<Option<Node<u64>>>() <= WORD);
 
@@ -292,14 +289,14 @@ impl<M> Node<M> {
         if self.level() == 0 { self.len() } else { self.spans().iter().sum() }
     }
 
-    /// Starts loading the head and the first scores, which brings the rest near.
+    /// Starts loading the head and what tells the block of scores that a search goes on in.
     #[inline]
     pub(super) fn fetch(&self) {
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        for line in 0..4 {
+        for at in (0..LEAF_MAX * WORD).step_by(BLOCK * WORD) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: a prefetch reads nothing a program could see, wherever it points.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.column(line * LINE)) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.column(at)) };
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Walks over the entries of a skiplist.
 use super::node::{Link, Node};
-use super::{Handle, SkipList, Step};
+use super::{AHEAD, Handle, SkipList, Step};
 use std::iter::Zip;
 use std::ops::Range as Ranks;
 use std::slice;
@@ -70,7 +70,9 @@ impl<M: Handle> Iterator for Range<'_, M> {
             None => self.list.start(rank)?,
         };
         self.announce(node.next(), node.len() - at);
+        let soon = AHEAD.min(self.ranks.len() + 1);
         let run = self.front.insert(Run::new(node, at..node.len()));
+        run.entries.clone().take(soon).for_each(|(_, member)| member.fetch());
         run.entries.next().map(|(score, member)| (*score, *member))
     }
 
@@ -85,8 +87,12 @@ impl<M: Handle> Iterator for Range<'_, M> {
             if let Some(run) = &mut self.front {
                 let rest = run.entries.len().min(self.ranks.len());
                 self.ranks.start += rest;
+                let mut ahead = run.entries.clone().take(rest).skip(AHEAD);
                 let entries = run.entries.by_ref().take(rest);
-                so_far = entries.fold(so_far, |so_far, (score, member)| with(so_far, (*score, *member)));
+                so_far = entries.fold(so_far, |so_far, (score, member)| {
+                    ahead.next().into_iter().for_each(|(_, member)| member.fetch());
+                    with(so_far, (*score, *member))
+                });
             }
         }
         so_far
@@ -105,7 +111,9 @@ impl<M: Handle> DoubleEndedIterator for Range<'_, M> {
             None => self.list.start(rank).map(|step| (step.node, step.at + 1))?,
         };
         self.announce(node.prev(), end);
+        let soon = AHEAD.min(self.ranks.len() + 1);
         let run = self.back.insert(Run::new(node, 0..end));
+        run.entries.clone().rev().take(soon).for_each(|(_, member)| member.fetch());
         run.entries.next_back().map(|(score, member)| (*score, *member))
     }
 
@@ -115,8 +123,12 @@ impl<M: Handle> DoubleEndedIterator for Range<'_, M> {
             if let Some(run) = &mut self.back {
                 let rest = run.entries.len().min(self.ranks.len());
                 self.ranks.end -= rest;
+                let mut ahead = run.entries.clone().rev().take(rest).skip(AHEAD);
                 let entries = run.entries.by_ref().rev().take(rest);
-                so_far = entries.fold(so_far, |so_far, (score, member)| with(so_far, (*score, *member)));
+                so_far = entries.fold(so_far, |so_far, (score, member)| {
+                    ahead.next().into_iter().for_each(|(_, member)| member.fetch());
+                    with(so_far, (*score, *member))
+                });
             }
         }
         so_far

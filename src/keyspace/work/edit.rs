@@ -15,12 +15,22 @@ impl Work<'_> {
         change: impl FnOnce(&mut Edit<'_, T>) -> R,
     ) -> Result<Option<Edited<R>>> {
         self.settle(key)?;
-        // What is there now has not expired. A boxed value, where time matters most, is found and changed in one go.
-        match self.edit_boxed(key, change)? {
+        if self.undo.is_some() {
+            self.copy_inline_aside::<T>(key)?;
+        }
+        match self.edit_there(key, change)? {
             Tried::Done(edited) => Ok(Some(edited)),
-            Tried::Inline(form, change) => self.edit_inline(key, form, change).map(Some),
             Tried::Missing(change) if create => self.create(key, change).map(Some),
             Tried::Missing(_) => Ok(None),
+        }
+    }
+
+    /// Copies the entry aside if its value stands in it: a boxed value's primitives note their own inverses.
+    #[cold]
+    fn copy_inline_aside<T: Collection>(&mut self, key: &Key) -> Result<()> {
+        match self.peek(key)?.and_then(|entry| entry.form().kind()) {
+            Some(kind) if kind == T::KIND => self.copy_aside(key),
+            _ => Ok(()),
         }
     }
 
@@ -55,81 +65,45 @@ impl Work<'_> {
         Ok(Edited { result, emptied })
     }
 
-    /// Checks inline bytes out, has them changed, and checks them in.
-    pub(super) fn edit_inline<T: Collection, R>(
-        &mut self,
-        key: &Key,
-        form: Form,
-        change: impl FnOnce(&mut Edit<'_, T>) -> R,
-    ) -> Result<Edited<R>> {
-        if form.kind() != Some(T::KIND) {
-            return Err(Error::WrongType);
-        }
-        self.copy_aside(key)?;
-        let (index, db, rules, stamp) = (self.shard_of(key), self.db, self.rules(), self.stamp());
-        let shard = self.shard_mut(index)?;
-        let mut scratch = std::mem::take(&mut shard.scratch);
-        let Some(space) = shard.space_mut(db) else { return Err(Error::NoSuchKey) };
-        let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
-        let Some(entry) = found else { return Err(Error::NoSuchKey) };
-        scratch.clear();
-        scratch.extend_from_slice(entry.inline().map_or(&[], |(_, bytes)| bytes));
-        let mut value = T::from_inline(form, scratch).map_err(|_| Error::WrongType)?;
-        let result = change(&mut Edit::new(&mut value, rules, None));
-        if value.is_empty() {
-            self.return_scratch(index, value)?;
-            self.drop_emptied(key)?;
-            return Ok(Edited { result, emptied: true });
-        }
-        space.entries_mem -= entry.mem();
-        entry.set_access(stamp);
-        match small(&value) {
-            Some((form, bytes)) => {
-                entry.set_payload(Payload::Bytes(form, bytes));
-                space.entries_mem += entry.mem();
-                self.return_scratch(index, value)?;
-            }
-            None => {
-                entry.set_payload(Payload::Boxed(Box::new(value.wrap())));
-                space.entries_mem += entry.mem();
-                if let Some(at) = entry.field_deadline() {
-                    space.field_deadlines.insert(at, key.hash);
-                    doubt(&space.index, key, true);
-                    self.keyspace.due(index, at);
-                }
-            }
-        }
-        Ok(Edited { result, emptied: false })
-    }
-
-    /// Changes a boxed value in place; hands `change` back if there is none.
+    /// Changes a collection that is there; hands `change` back if there is none. An inline one must have been copied
+    /// aside where that is wanted.
     #[inline]
-    pub(super) fn edit_boxed<T: Collection, R, F: FnOnce(&mut Edit<'_, T>) -> R>(
+    pub(super) fn edit_there<T: Collection, R, F: FnOnce(&mut Edit<'_, T>) -> R>(
         &mut self,
         key: &Key,
         change: F,
     ) -> Result<Tried<R, F>> {
         let (index, db, rules, stamp) = (self.shard_of(key), self.db, self.rules(), self.stamp());
-        let mut steps = self.undo.is_some().then(Vec::new);
-        let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(Tried::Missing(change)) };
+        let (keyspace, mut steps) = (self.keyspace, self.undo.is_some().then(Vec::new));
+        let shard = self.shard_mut(index)?;
+        let mut scratch = std::mem::take(&mut shard.scratch);
+        let Some(space) = shard.space_mut(db) else { return Ok(Tried::Missing(change)) };
+        space.note(key.hash);
         let found = space.table.find_mut(key.hash, |e| e.is(key.bytes));
-        let Some(entry) = found else { return Ok(Tried::Missing(change)) };
-        let form = entry.form();
-        if form == Form::Boxed {
-            entry.set_access(stamp);
+        let Some(entry) = found else {
+            shard.scratch = scratch;
+            return Ok(Tried::Missing(change));
+        };
+        entry.set_access(stamp);
+        let (field, result, emptied);
+        if let Some(boxed) = entry.boxed_mut() {
+            let before = boxed.mem();
+            field = boxed.field_deadline();
+            (result, emptied) = edit_boxed(boxed, rules, steps.as_mut(), change)?;
+            space.entries_mem = space.entries_mem + boxed.mem() - before;
+        } else {
+            let before = entry.mem();
+            field = None;
+            (result, emptied) = edit_inline(entry, &mut scratch, rules, change)?;
+            space.entries_mem = space.entries_mem + entry.mem() - before;
         }
-        let Some(boxed) = entry.boxed_mut() else { return Ok(Tried::Inline(form, change)) };
-        let (before, field) = (boxed.mem(), boxed.field_deadline());
-        let value = T::of_mut(boxed).ok_or(Error::WrongType)?;
-        let result = change(&mut Edit::new(value, rules, steps.as_mut()));
-        let emptied = value.is_empty();
-        space.entries_mem = space.entries_mem + boxed.mem() - before;
-        let next_field = boxed.field_deadline();
+        let next_field = entry.field_deadline();
         if next_field != field {
             move_deadline(&mut space.field_deadlines, key.hash, field, next_field);
             doubt(&space.index, key, field.is_none());
-            self.keyspace.due(index, next_field.unwrap_or(u64::MAX));
+            keyspace.due(index, next_field.unwrap_or(u64::MAX));
         }
+        shard.scratch = scratch;
         if let Some(steps) = steps.filter(|steps| !steps.is_empty()) {
             self.keep_inverse::<T>(key, steps);
         }
@@ -183,6 +157,7 @@ impl Work<'_> {
         let mut scratch = std::mem::take(&mut shard.scratch);
         scratch.clear();
         let space = shard.make_space(db);
+        space.note(key.hash);
         let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let result = change(&mut scratch);
             if !scratch.is_empty() {
@@ -219,11 +194,52 @@ pub struct Edited<R> {
     pub emptied: bool,
 }
 
-/// What came of the attempt to change a boxed value; what was to be done comes back if it was not.
+/// What came of the attempt to change a collection; what was to be done comes back if it was not there.
 pub(super) enum Tried<R, F> {
     Done(Edited<R>),
-    Inline(Form, F),
     Missing(F),
+}
+
+/// Changes a boxed value in place. Answers what `change` did, and whether nothing is left.
+#[inline]
+fn edit_boxed<T: Collection, R>(
+    boxed: &mut Value,
+    rules: &Rules,
+    steps: Option<&mut Vec<T::Undo>>,
+    change: impl FnOnce(&mut Edit<'_, T>) -> R,
+) -> Result<(R, bool)> {
+    let value = T::of_mut(boxed).ok_or(Error::WrongType)?;
+    let result = change(&mut Edit::new(value, rules, steps));
+    Ok((result, value.is_empty()))
+}
+
+/// Checks an entry's inline bytes out, has them changed, and checks them in; the entry stays if nothing is left.
+#[inline]
+fn edit_inline<T: Collection, R>(
+    entry: &mut Entry,
+    scratch: &mut Vec<u8>,
+    rules: &Rules,
+    change: impl FnOnce(&mut Edit<'_, T>) -> R,
+) -> Result<(R, bool)> {
+    let form = entry.form();
+    if form.kind() != Some(T::KIND) {
+        return Err(Error::WrongType);
+    }
+    scratch.clear();
+    scratch.extend_from_slice(entry.inline().map_or(&[], |(_, bytes)| bytes));
+    let mut value = T::from_inline(form, std::mem::take(scratch)).map_err(|_| Error::WrongType)?;
+    let result = change(&mut Edit::new(&mut value, rules, None));
+    let emptied = value.is_empty();
+    if emptied {
+        // It goes as a whole.
+    } else if let Some((form, bytes)) = small(&value) {
+        entry.set_payload(Payload::Bytes(form, bytes));
+    } else {
+        entry.set_payload(Payload::Boxed(Box::new(value.wrap())));
+        return Ok((result, false));
+    }
+    *scratch = value.into_scratch().unwrap_or_default();
+    Ok((result, emptied))
 }
 
 /// The payload of a string written in part; a long one takes the buffer.

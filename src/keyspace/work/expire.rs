@@ -31,10 +31,12 @@ impl Work<'_> {
             Some(Value::Hash(hash)) => hash.due_fields(now, limit),
             _ => Vec::new(),
         };
+        let none = Edited { result: 0, emptied: false };
+        if due.is_empty() {
+            return Ok(none);
+        }
         let remove = |edit: &mut Edit<'_, Hash>| due.iter().filter(|field| edit.remove(field)).count();
-        let Tried::Done(edited) = self.edit_boxed(key, remove)? else {
-            return Ok(Edited { result: 0, emptied: false });
-        };
+        let Tried::Done(edited) = self.edit_there(key, remove)? else { return Ok(none) };
         if self.recording {
             let mut words: Vec<&[u8]> = vec![b"HDEL", key.bytes];
             words.extend(due.iter().map(|field| &**field));

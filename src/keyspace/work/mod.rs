@@ -2,6 +2,7 @@
 //! inverse steps, values to free. Every operation on keys goes through the primitives here, so that accounting,
 //! deadlines, the key index, undo and expiry are minded in one place.
 
+mod adopt;
 mod edit;
 mod expire;
 mod index;
@@ -11,6 +12,7 @@ mod serve;
 mod write;
 
 pub use edit::Edited;
+pub use write::string_payload;
 
 use super::effect::{Effect, Unit};
 use super::entry::{Entry, Payload};
@@ -165,8 +167,12 @@ impl<'s> Work<'s> {
     #[inline]
     pub fn commit(mut self) {
         if self.undo.is_some() || self.extras.is_some() || self.outbox.get_mut().is_some() {
-            self.commit_and_wait();
+            return self.commit_and_wait();
         }
+        // All three are empty: nothing but the guards is to be dropped, and nobody asks the others again.
+        let Work { held, extras, outbox, undo, .. } = self;
+        std::mem::forget((extras, outbox, undo));
+        drop(held);
     }
 
     #[cold]
@@ -192,6 +198,7 @@ impl<'s> Work<'s> {
             for (db, hash, key) in undo.ready {
                 self.on_db(db, |w| w.note_ready(&Key { bytes: &key, hash }));
             }
+            self.keep_relics(undo.steps);
         }
         self.say_held();
         self.serve();
@@ -212,6 +219,16 @@ impl<'s> Work<'s> {
             serve::follow_up(keyspace, extras.served, extras.later);
         }
         after
+    }
+
+    /// Lets a snapshot have what a transaction emptied, now that nothing will be taken back.
+    fn keep_relics(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            if let Step::Space { shard, space, .. } = step {
+                // The shard was held when the step was made, and still is.
+                let _ = self.discard_space(shard, space);
+            }
+        }
     }
 
     // ---- surroundings

@@ -67,6 +67,7 @@ impl Work<'_> {
             Step::Inverse { db, hash, key, inverse } => {
                 let (index, rules) = (self.keyspace.shard_of(hash), self.rules());
                 let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(()) };
+                space.note(hash);
                 let Some(entry) = space.table.find_mut(hash, |e| e.is(&key)) else { return Ok(()) };
                 let (before, field) = (entry.mem(), entry.field_deadline());
                 if let Some(value) = entry.boxed_mut() {

@@ -39,10 +39,14 @@ impl Work<'_> {
         self.settle(key)?;
         let (index, db, stamp, undoing) = (self.shard_of(key), self.db, self.stamp(), self.undo.is_some());
         let space = self.shard_mut(index)?.make_space(db);
+        space.note(key.hash);
         let entry = space.table.find_mut(key.hash, |e| e.is(key.bytes));
         let value = change(entry.as_ref().map(|entry| entry.view().string()).transpose()?)?;
         match entry.filter(|entry| !undoing && entry.boxed().is_none()) {
             Some(entry) => {
+                if entry.overwrite_int(value, stamp) {
+                    return Ok(value);
+                }
                 let before = entry.mem();
                 entry.set_payload(Payload::Int(value));
                 entry.set_access(stamp);
@@ -72,6 +76,7 @@ impl Work<'_> {
         let is_new = self.undo.is_none() || self.peek(key)?.is_none();
         self.copy_aside(key)?;
         let space = self.shard_mut(index)?.make_space(db);
+        space.note(key.hash);
         let Space { table, entries_mem, deadlines, field_deadlines, index: names, .. } = space;
         let Some(entry) = table.find_mut(key.hash, |e| e.is(key.bytes)) else {
             let deadline = if let Expiry::At(at) = expiry { Some(at) } else { None };
@@ -134,6 +139,7 @@ impl Work<'_> {
         let (index, db, keyspace) = (self.shard_of(key), self.db, self.keyspace);
         let (deadline, field) = (entry.deadline(), entry.field_deadline());
         let space = self.shard_mut(index)?.make_space(db);
+        space.note(key.hash);
         space.entries_mem += entry.mem();
         space.table.insert_unique(key.hash, entry, |e| keyspace.key(e.key()).hash);
         if let Some(at) = deadline {
@@ -161,6 +167,7 @@ impl Work<'_> {
     pub(super) fn detach(&mut self, key: &Key) -> Result<Option<Entry>> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(None) };
+        space.note(key.hash);
         let Some(entry) = space.table.remove(key.hash, |e| e.is(key.bytes)) else { return Ok(None) };
         space.entries_mem -= entry.mem();
         if let Some(at) = entry.deadline() {
@@ -191,9 +198,10 @@ impl Work<'_> {
         }
     }
 
-    /// Frees a value: a heavy one after the guards dropped, off this thread where there is a reaper.
+    /// Frees a value: a heavy one after the guards dropped, off this thread where there is a reaper. One that is frozen
+    /// for a snapshot hands over what it holds, which is quick, and must not be late.
     pub(super) fn discard(&mut self, value: Option<Box<Value>>) {
-        if let Some(value) = value.filter(|value| value.weight() > HEAVY) {
+        if let Some(value) = value.filter(|value| value.weight() > HEAVY && !value.is_frozen()) {
             self.extras().garbage.push(Garbage::Value(value));
         }
     }
@@ -203,9 +211,11 @@ impl Work<'_> {
         if self.settle(key)? { Ok(false) } else { self.write_deadline(key, deadline) }
     }
 
-    pub(super) fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
+    /// The same for a key that has not expired.
+    pub fn write_deadline(&mut self, key: &Key, deadline: Option<u64>) -> Result<bool> {
         let (index, db) = (self.shard_of(key), self.db);
         let Some(space) = self.shard_mut(index)?.space_mut(db) else { return Ok(false) };
+        space.note(key.hash);
         let Some(entry) = space.table.find_mut(key.hash, |e| e.is(key.bytes)) else { return Ok(false) };
         let old = entry.deadline();
         if old != deadline {
@@ -268,13 +278,20 @@ impl Work<'_> {
             gone += old.table.len();
             match &mut self.undo {
                 Some(undo) => undo.steps.push(Step::Space { db, shard, space: old }),
-                None if old.weight() > HEAVY => self.extras().garbage.push(Garbage::Space(old)),
-                None => {}
+                None => self.discard_space(shard, old)?,
             }
             self.note_all_ready(shard, db);
         }
         self.note_databases();
         Ok(gone)
+    }
+
+    /// Frees a database's part of a shard: after the guards dropped, if a snapshot does not want it.
+    pub(super) fn discard_space(&mut self, shard: usize, space: Box<Space>) -> Result<()> {
+        if let Some(space) = self.shard_mut(shard)?.keep_relic(space).filter(|space| space.weight() > HEAVY) {
+            self.extras().garbage.push(Garbage::Space(space));
+        }
+        Ok(())
     }
 
     pub(super) fn note_databases(&mut self) {
@@ -315,7 +332,7 @@ impl Work<'_> {
 }
 
 /// The payload a string is stored as: a canonical integer, bytes in the entry, or a shared buffer.
-pub(super) fn string_payload(bytes: &[u8]) -> Payload<'_> {
+pub fn string_payload(bytes: &[u8]) -> Payload<'_> {
     if bytes.len() <= 20
         && let Some(value) = crate::num::parse_i64(bytes)
     {
@@ -331,7 +348,8 @@ pub(super) fn string_payload(bytes: &[u8]) -> Payload<'_> {
 pub(super) fn rekeyed(entry: Entry, key: &Key, deadline: Option<u64>) -> Entry {
     let access = entry.access();
     if entry.boxed().is_some() {
-        let payload = entry.into_boxed().map_or(Payload::Int(0), Payload::Boxed);
+        let value = entry.into_boxed().inspect(|value| value.move_home(key.hash, key.bytes));
+        let payload = value.map_or(Payload::Int(0), Payload::Boxed);
         return Entry::new(key.hash, key.bytes, deadline, access, payload);
     }
     let payload = match entry.inline() {

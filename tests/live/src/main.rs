@@ -7,6 +7,8 @@
 //! larder-live cts FILE [--server]                run a compatibility suite's cases
 //! larder-live commands FOLDER                    write what the server says of its commands
 //! larder-live events FILE                        write what keyspace events a file's commands make
+//! larder-live rdb [--sets N] [--seed N]          snapshots and dumped values, from each engine into the other
+//! larder-live rdb --sow FOLDER                   write snapshots of every encoding the server has
 //! ```
 //!
 //! `--self` lets a second redis-server stand in for larder: it tests the tool itself, and must find nothing. With
@@ -18,6 +20,7 @@ mod cts;
 mod differ;
 mod embedded;
 mod events;
+mod rdb;
 mod record;
 mod rules;
 mod server;
@@ -66,7 +69,8 @@ fn main() -> ExitCode {
         "cts" => cts::main(options),
         "commands" => commands::main(options),
         "events" => events::main(options),
-        _ => Err("usage: larder-live record|wire|differ|cts|commands|events ...".into()),
+        "rdb" => rdb::main(options),
+        _ => Err("usage: larder-live record|wire|differ|cts|commands|events|rdb ...".into()),
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,

@@ -36,6 +36,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Where it runs, and saves.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.join("s")
     }

@@ -1,0 +1,8 @@
+//! Snapshots: `cargo +nightly fuzz run rdb`. The body is the one that `cargo test --test corpora` runs over the corpus.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../../tests/support/fuzz_bodies.rs"]
+mod fuzz_bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::rdb(data));
