@@ -131,7 +131,7 @@ mod tests {
         let mut input = Input::default();
         for round in 0..3u8 {
             let room = input.room();
-            assert!(room.len() >= SIZE - 2 * usize::from(round));
+            assert!(room.len() >= SIZE - 5 * usize::from(round));
             room[..5].fill(round);
             input.came(5);
             assert_eq!(&input.bytes()[input.len() - 5..], [round; 5]);
