@@ -61,6 +61,8 @@ mod kind {
     pub const HASH_2: u8 = 22;
     pub const HASH_METADATA: u8 = 24;
     pub const HASH_LISTPACK_EX: u8 = 25;
+    /// The highest of them.
+    pub const NEWEST: u8 = HASH_LISTPACK_EX;
 }
 
 /// What is no entry.

@@ -227,6 +227,9 @@ impl<'r, R: Read> Reader<'r, R> {
     }
 
     fn entry(&mut self, kind: u8, marks: Marks) -> Result<Step> {
+        if kind > kind::NEWEST {
+            return Err(self.source.corrupt("a type of value that is not known"));
+        }
         self.read_key()?;
         if matches!(kind, kind::MODULE | kind::MODULE_2) {
             let module = module_name(self.length()?);
