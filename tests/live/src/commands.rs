@@ -1,7 +1,7 @@
 //! Writes what redis-server says of its commands, for the test that holds larder's rows against it.
 
-use crate::support::client::Client;
 use crate::server::Server;
+use crate::support::client::Client;
 use crate::support::commands;
 use std::collections::BTreeSet;
 use std::path::Path;

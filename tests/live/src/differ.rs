@@ -6,11 +6,11 @@
 //! meet less often, and rare states come up. One episode in three speaks RESP3; in every other pair of episodes the
 //! encodings change after a few elements.
 
-use crate::support::client::Client;
 use crate::compare::Pair;
 use crate::rules::{Rule, Rules};
 use crate::server::Server;
 use crate::shrink::shrink;
+use crate::support::client::Client;
 use crate::support::generate::{self, Style, Words};
 use crate::support::rng::Rng;
 use crate::support::rows::{Row, rows};

@@ -1,7 +1,7 @@
 //! Writes what keyspace events the commands of a file make on a real server, under each command.
 
-use crate::support::client::Client;
 use crate::server::Server;
+use crate::support::client::Client;
 use crate::support::text;
 use larder::Reply;
 

@@ -4,8 +4,8 @@
 //! DIGEST; the server reads what larder saves of that and is as it was (digest, deadlines, XINFO STREAM FULL of every
 //! stream), and `redis-check-rdb` finds nothing wrong; and each key's value goes both ways through DUMP and RESTORE.
 
-use crate::support::client::Client;
 use crate::server::Server;
+use crate::support::client::Client;
 use crate::support::generate::{self, Style};
 use crate::support::rng::Rng;
 use crate::support::rows::{Row, rows};

@@ -1,8 +1,8 @@
 //! The recorder: runs transcripts against redis-server and writes, or checks, what they expect.
 
-use crate::support::client::Client;
 use crate::server::Server;
 use crate::support::case::{self, File, Section};
+use crate::support::client::Client;
 use crate::support::door::{self, Door};
 use crate::support::text;
 use crate::support::wire::{self, Book, Connections, Wired};
