@@ -131,6 +131,10 @@ fn snapshots_alone_and_as_a_beginning() {
     assert!(matches!(open(false), Err(Error::Config(_))));
 }
 
+fn pair(name: &str, value: &str) -> Reply {
+    Reply::Map(vec![(Reply::bulk(name), Reply::bulk(value))])
+}
+
 #[test]
 fn commands_about_files() {
     let memory = Store::new();
@@ -153,6 +157,10 @@ fn commands_about_files() {
     while !has("aof_rewrite_in_progress:0") && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
+    assert_eq!(store.execute(["CONFIG", "GET", "appendonly"]).unwrap(), pair("appendonly", "yes"));
+    store.set("k", "w").unwrap();
+    let synced = Reply::Array(vec![Reply::Integer(1), Reply::Integer(0)]);
+    assert_eq!(store.execute(["WAITAOF", "1", "0", "0"]).unwrap(), synced);
     assert!(has("aof_enabled:1") && has("aof_last_bgrewrite_status:ok") && has("aof_last_write_status:ok"));
     assert!(has("rdb_changes_since_last_save:0"));
 }
@@ -175,7 +183,8 @@ fn debug_loadaof_reads_the_log_again() {
     std::thread::scope(|scope| {
         for n in 0..2 {
             let store = &store;
-            scope.spawn(move || (0..300).for_each(|_| drop(store.incr(format!("count:{n}")).unwrap())));
+            scope
+                .spawn(move || (0..300).for_each(|_| assert!(store.incr(format!("count:{n}")).unwrap() > 0)));
         }
         (0..5).for_each(|_| assert_eq!(store.execute(["DEBUG", "LOADAOF"]).unwrap(), Reply::OK));
     });
