@@ -5,10 +5,11 @@
 pub mod inside;
 #[path = "fuzz_ordered.rs"]
 pub mod ordered;
-#[allow(dead_code)]
+// A fuzz target has this file alone; `tests/corpora.rs` has these two beside it as well.
+#[allow(dead_code, clippy::duplicate_mod)]
 #[path = "rng.rs"]
 mod rng;
-#[allow(dead_code)]
+#[allow(dead_code, clippy::duplicate_mod)]
 #[path = "sim.rs"]
 mod sim;
 
