@@ -33,11 +33,13 @@ for (const RESP of [2, 3]) {
   setTimeout(() => r.rPush("q", "job"), 100);
   show("blpop", await popped);
   const messages = [];
-  await new Promise(async (done) => {
-    await other.subscribe("news", (message, channel) => messages.push([channel, message]) === 2 && done());
-    await other.pSubscribe("user:*", (message, channel) => messages.push([channel, message]) === 2 && done());
-    show("publish", [await r.publish("news", "one"), await r.publish("user:7", "two")]);
-  });
+  let heard;
+  const both = new Promise((done) => { heard = done; });
+  const hear = (message, channel) => messages.push([channel, message]) === 2 && heard();
+  await other.subscribe("news", hear);
+  await other.pSubscribe("user:*", hear);
+  show("publish", [await r.publish("news", "one"), await r.publish("user:7", "two")]);
+  await both;
   show("messages", messages);
   await other.close();
   await r.close();
