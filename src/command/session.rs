@@ -536,9 +536,9 @@ fn check_arity(row: &'static Row, words: &[&[u8]], profile: Profile) -> Result<&
     if row.takes(words.len(), profile) { Ok(row) } else { Err(Error::Arity(row.name.to_ascii_lowercase())) }
 }
 
-/// Text of a word in an error: at most 128 bytes of it, line ends as spaces.
+/// Text of a word in an error: at most 128 bytes of it, none from a zero byte on, line ends as spaces.
 fn shown(word: &[u8]) -> String {
-    let cut = &word[..word.len().min(128)];
+    let cut = word[..word.len().min(128)].split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(cut).replace(['\r', '\n'], " ")
 }
 

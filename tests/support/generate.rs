@@ -64,7 +64,8 @@ fn tame(name: &str, style: &Style, words: &mut Words) {
         words.retain(|w| !w.eq_ignore_ascii_case(b"ALPHA"));
     }
     match name {
-        // Nobody waits; and without a manual clock two engines make two ids.
+        // Nobody waits; and without a manual clock two engines make two ids, and do not wait alike.
+        "XREAD" | "XREADGROUP" if style.now.is_none() => drop_waits(words),
         "XREAD" | "XREADGROUP" => shorten_waits(words),
         "BZPOPMIN" | "BZPOPMAX" => shorten_wait(words.last_mut()),
         "BZMPOP" => shorten_wait(words.get_mut(1)),
@@ -105,6 +106,13 @@ fn shorten_waits(words: &mut Words) {
         if waits && n.is_some_and(|n| n >= 0) {
             words[at] = b"1".to_vec();
         }
+    }
+}
+
+/// Takes BLOCK and its word out.
+fn drop_waits(words: &mut Words) {
+    while let Some(at) = words.iter().position(|word| word.eq_ignore_ascii_case(b"BLOCK")) {
+        words.drain(at..words.len().min(at + 2));
     }
 }
 
