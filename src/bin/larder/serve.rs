@@ -1,23 +1,26 @@
 //! `larder serve`: a store served to Redis clients.
 
+use crate::keep::{Keep, plain};
 use crate::options::Version;
 use clap::Parser;
-use larder::Store;
 use larder::server::{Config, Server};
+use larder::{Reply, Store};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 const NOTES: &str = "\
-The store lives in this process's memory: it is empty at the start and gone at the end. SHUTDOWN ends it, as an
-interrupt does.
+The store lives in this process's memory: it is empty at the start and gone at the end, unless --dir keeps it in a
+directory, which a real server can load, too. SHUTDOWN ends the server, as an interrupt does and SIGTERM: what was
+logged is on the disk then. SAVE, BGSAVE, SHUTDOWN SAVE write dump.rdb there, BGREWRITEAOF gives the log a new base.
 
 Other hosts are served only where --bind names an address they reach, and then only with --requirepass, or with
 --protected-mode no.";
 
-/// Serves an in-memory store to Redis clients.
+/// Serves a store to Redis clients.
 #[derive(Debug, Parser)]
 #[command(name = "larder serve", version, after_help = NOTES, max_term_width = 110)]
 struct Serve {
@@ -32,6 +35,9 @@ struct Serve {
     /// Path of a unix socket to listen at
     #[arg(long, value_name = "PATH")]
     unixsocket: Option<PathBuf>,
+
+    #[command(flatten)]
+    keep: Keep,
 
     /// Password that clients must give
     #[arg(long, value_name = "PASSWORD")]
@@ -66,12 +72,13 @@ struct Serve {
     enable_debug_command: String,
 }
 
-/// Serves until SHUTDOWN.
+/// Serves until SHUTDOWN or a signal; then all that was logged is made safe.
 pub fn run(args: impl Iterator<Item = OsString>) -> io::Result<()> {
     let options = Serve::parse_from(std::iter::once("larder serve".into()).chain(args));
-    let store = Store::builder().profile(options.profile.into()).databases(options.databases).build();
-    let store = store.map_err(io::Error::other)?;
+    let builder = Store::builder().profile(options.profile.into()).databases(options.databases);
+    let store = options.keep.open(builder).map_err(io::Error::other)?;
     let server = Server::bind(&store, options.config())?;
+    stop_on_signals(&store)?;
     let mut out = io::stdout().lock();
     for addr in server.addrs() {
         writeln!(out, "listening at {addr}")?;
@@ -82,7 +89,33 @@ pub fn run(args: impl Iterator<Item = OsString>) -> io::Result<()> {
     out.flush()?;
     drop(out);
     server.wait();
-    Ok(())
+    store.close().map_err(|error| io::Error::other(plain(&error)))
+}
+
+/// Has an interrupt and SIGTERM do what SHUTDOWN does. Where that fails, the disk is full, say, the server goes on, as a
+/// real one does.
+fn stop_on_signals(store: &Store) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut interrupts, mut ends) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let mut session = store.session();
+    let watch = async move {
+        loop {
+            tokio::select! {
+                _ = interrupts.recv() => {}
+                _ = ends.recv() => {}
+            }
+            match session.execute(["SHUTDOWN"]) {
+                Ok(Reply::Error(error)) | Err(error) => {
+                    eprintln!("larder: the server goes on: {}", plain(&error))
+                }
+                Ok(_) => return,
+            }
+        }
+    };
+    std::thread::Builder::new().name("larder-signals".into()).spawn(move || runtime.block_on(watch)).map(drop)
 }
 
 impl Serve {
