@@ -79,6 +79,10 @@ pub fn leave(keyspace: &Keyspace, save_wanted: Option<bool>) -> Result<()> {
     let due =
         || durable.log.is_none() && durable.snapshot_every_ms > 0 && durable.saves.changes.load(Relaxed) > 0;
     if save_wanted.unwrap_or_else(due) {
+        // One that is under way has not all that this one is to have.
+        while durable.saves.running.load(Acquire) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         save(keyspace)?;
     }
     durable.log.as_ref().map_or(Ok(()), Log::flush)

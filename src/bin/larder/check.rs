@@ -10,6 +10,7 @@ use larder::Error;
 use larder::log::fs::Disk;
 use larder::log::open::{Inspected, inspect};
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const NOTES: &str = "\
@@ -81,21 +82,26 @@ fn one(target: &Target, fix: bool) -> i32 {
         Ok(found) => found,
         Err(why) => return unread(&target.path, &why),
     };
-    print!("{}", describe(target, &found));
+    say(&describe(target, &found));
     if found.is_good() {
         return FINE;
     }
     if !fix {
         return FAILED;
     }
-    match fix::fix(target, &found) {
-        Ok(done) => done.iter().for_each(|line| println!("  {line}")),
+    let done = match fix::fix(target, &found) {
+        Ok(done) => done,
         Err(why) => {
-            println!("  not fixed: {why}");
+            say(&format!("  not fixed: {why}\n"));
             return FAILED;
         }
-    }
+    };
+    done.iter().for_each(|line| say(&format!("  {line}\n")));
     one(target, false)
+}
+
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes()); // nobody reading is no harm
 }
 
 fn unread(path: &Path, why: &str) -> i32 {

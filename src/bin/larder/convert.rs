@@ -146,6 +146,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> i32 {
     };
     match convert(&options) {
         Ok(status) => status,
+        // Whoever read the output has gone: not worth a word.
+        Err(Failure(status, why)) if why.is_empty() => status,
         Err(Failure(status, why)) => {
             eprintln!("larder: {why}");
             status
@@ -246,6 +248,7 @@ fn convert(options: &Options) -> Result<i32, Failure> {
     let written = write(&options.output, to, ttls(options), fill);
     match (failed, written) {
         (Some(failure), _) => Err(failure),
+        (None, Err(Error::Io(io::ErrorKind::BrokenPipe, _))) => Err(Failure(FAILED, String::new())),
         (None, Err(error)) => Err(Failure::of(&options.output, &error)),
         (None, Ok(())) => Ok(if errors == 0 { FINE } else { FAILED }),
     }

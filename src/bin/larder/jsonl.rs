@@ -9,14 +9,14 @@ use larder::value::stream_group::{Group, Pending, Times};
 use larder::value::zset::{Rule, Way};
 use larder::value::{Collection, Edit, Hash, List, Set, Value, View, ZSet};
 use larder::{Kind, Store, StreamId};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
 
 /// What is said of the form in help.
 pub const FORM: &str = "\
 JSON lines: an object for each key, in any order:
-  {\"db\":0,\"key\":K,\"type\":T,\"value\":V,\"expires\":MS}     db 0 and a missing deadline may be left out
+  {\"db\":0,\"key\":K,\"type\":T,\"expires\":MS,\"value\":V}     db 0 and a missing deadline may be left out
 B stands for bytes: a JSON string where they are UTF-8, else {\"base64\":\"...\"}; MS for milliseconds since 1970; ID for
 a stream's \"ms-seq\". K is B, T a type, and V by type:
   string   B
@@ -94,33 +94,22 @@ pub struct Lines<W>(pub W);
 
 impl<W: Write> Sink for Lines<W> {
     fn entry(&mut self, db: u64, key: &Keyed<'_>) -> larder::Result<()> {
-        let mut line = Map::new();
-        if db > 0 {
-            line.insert("db".into(), db.into());
-        }
-        line.insert("key".into(), bytes(key.key));
         let (kind, value) = value(&key.value)?;
-        line.insert("type".into(), kind.name().into());
-        if let Some(at) = key.deadline {
-            line.insert("expires".into(), at.into());
-        }
-        line.insert("value".into(), value);
-        self.line(Json::Object(line))
+        let database = if db > 0 { format!("\"db\":{db},") } else { String::new() };
+        let expires = key.deadline.map_or_else(String::new, |at| format!(",\"expires\":{at}"));
+        let (key, kind) = (bytes(key.key), kind.name());
+        write!(self.0, "{{{database}\"key\":{key},\"type\":\"{kind}\"{expires},\"value\":")
+            .map_err(io_error)?;
+        serde_json::to_writer(&mut self.0, &value).map_err(|error| io_error(error.into()))?;
+        self.0.write_all(b"}\n").map_err(io_error)
     }
 
     fn function(&mut self, code: &[u8]) -> larder::Result<()> {
-        self.line(json!({ "function": bytes(code) }))
+        writeln!(self.0, "{{\"function\":{}}}", bytes(code)).map_err(io_error)
     }
 
     fn finish(mut self: Box<Self>) -> larder::Result<()> {
         self.0.flush().map_err(io_error)
-    }
-}
-
-impl<W: Write> Lines<W> {
-    fn line(&mut self, line: Json) -> larder::Result<()> {
-        let written = serde_json::to_writer(&mut self.0, &line).map_err(std::io::Error::from);
-        written.and_then(|()| self.0.write_all(b"\n")).map_err(io_error)
     }
 }
 

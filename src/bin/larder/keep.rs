@@ -32,7 +32,8 @@ pub enum When {
 impl Keep {
     /// The store that was asked for, in a directory or in memory. What was put right at opening is told on standard error.
     pub fn open(&self, builder: Builder) -> Result<Store, String> {
-        let Some(path) = &self.dir else { return builder.build().map_err(|error| plain(&error)) };
+        let in_memory = builder.clone().build().map_err(|error| plain(&error))?;
+        let Some(path) = &self.dir else { return Ok(in_memory) };
         let fsync = match self.fsync {
             Some(When::Always) => Fsync::Always,
             Some(When::No) => Fsync::No,

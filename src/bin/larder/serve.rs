@@ -100,14 +100,14 @@ fn stop_on_signals(store: &Store) -> io::Result<()> {
         let _inside = runtime.enter();
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
     };
-    let mut session = store.session();
+    let store = store.clone();
     let watch = async move {
         loop {
             tokio::select! {
                 _ = interrupts.recv() => {}
                 _ = ends.recv() => {}
             }
-            match session.execute(["SHUTDOWN"]) {
+            match store.execute(["SHUTDOWN"]) {
                 Ok(Reply::Error(error)) | Err(error) => {
                     eprintln!("larder: the server goes on: {}", plain(&error))
                 }
