@@ -218,7 +218,7 @@ impl Single {
 fn number(name: &str, front: &[u8]) -> u64 {
     /// Nobody made more new bases than that.
     const MOST: u64 = 1 << 20;
-    let named = name.rsplitn(4, '.').nth(2).and_then(|digits| digits.parse().ok()).filter(|seq| *seq > 0);
+    let named = name.rsplit('.').nth(2).and_then(|digits| digits.parse().ok()).filter(|seq| *seq > 0);
     let begins = |header: frame::Header| {
         (1..MOST).find(|seq| header.len == 0 && header.checksum(frame::chain_of(*seq), &[]) == header.crc)
     };

@@ -4,6 +4,7 @@ use crate::keep::plain;
 use crate::options::Options;
 use larder::{Form, Profile, Reply, Session, Store};
 use std::io::{self, Write};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// A reply on a terminal says how long it took from here on.
@@ -59,8 +60,17 @@ impl Shell {
         &self.store
     }
 
-    /// Writes and syncs all that was logged.
+    /// Writes and syncs all that was logged. A snapshot or new base that was begun is finished first.
     pub fn close(&self) -> Result<(), String> {
+        let busy = || {
+            let durable = self.store.keyspace().durable()?;
+            let saves = [&durable.saves.running, &durable.saves.rewrite_waits];
+            let rewrites = durable.log.as_ref().is_some_and(|log| log.is_rewriting());
+            Some(rewrites || saves.iter().any(|flag| flag.load(Relaxed)))
+        };
+        while busy() == Some(true) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.store.close().map_err(|error| plain(&error))
     }
 
