@@ -87,9 +87,9 @@ pub use value::stream::StreamId;
 struct Readme;
 
 /// The engine's races under the model checkers.
-#[cfg(all(test, any(loom, shuttle)))]
+#[cfg(all(test, any(larder_loom, shuttle)))]
 extern crate self as larder;
-#[cfg(all(test, loom))]
+#[cfg(all(test, larder_loom))]
 #[path = "../tests/models/loom.rs"]
 mod loom_models;
 #[cfg(all(test, shuttle))]

@@ -1,11 +1,11 @@
 //! The locks, named here alone so that a model checker's can stand in, and the mark that a thread is inside a user's body.
 
 /// A model checker's, for the models in `tests/models`.
-#[cfg(all(test, any(loom, shuttle)))]
+#[cfg(all(test, any(larder_loom, shuttle)))]
 #[path = "sync/checked.rs"]
 pub(crate) mod locks;
 
-#[cfg(not(all(test, any(loom, shuttle))))]
+#[cfg(not(all(test, any(larder_loom, shuttle))))]
 mod locks {
     pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub use std::{sync::atomic, thread_local as locals};

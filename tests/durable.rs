@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 use support::embedded;
 use support::rng::Rng;
@@ -164,6 +165,39 @@ fn commands_about_files() {
     assert_eq!(store.execute(["WAITAOF", "1", "0", "0"]).unwrap(), synced);
     assert!(has("aof_enabled:1") && has("aof_last_bgrewrite_status:ok") && has("aof_last_write_status:ok"));
     assert!(has("rdb_changes_since_last_save:1"));
+}
+
+/// While a snapshot waits for its turn and while a new base is made, others of their kind are refused or put off.
+#[test]
+fn what_goes_on_is_not_begun_again() {
+    let dir = Dir::new("going-on");
+    let store = Store::open(&dir.0).unwrap();
+    let ask = |words: &[&str]| store.execute(words.iter().copied()).unwrap().to_string();
+    let durable = store.keyspace().durable().unwrap();
+    let turn = durable.saves.turn.lock();
+    assert_eq!(ask(&["BGSAVE"]), "Background saving started");
+    assert_eq!(ask(&["BGSAVE"]), "(error) ERR Background save already in progress");
+    assert_eq!(ask(&["SAVE"]), "(error) ERR Background save already in progress");
+    assert_eq!(ask(&["BGREWRITEAOF"]), "Background append only file rewriting scheduled");
+    assert_eq!(ask(&["BGREWRITEAOF"]), "Background append only file rewriting scheduled");
+    drop(turn);
+    let rests = || {
+        let until = Instant::now() + Duration::from_secs(20);
+        let busy = || durable.saves.running.load(Acquire) || durable.saves.rewrite_waits.load(Acquire);
+        while busy() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Whoever has the turn is done then.
+        drop(durable.saves.turn.lock());
+    };
+    rests();
+    let switch = store.keyspace().log().unwrap().switch().unwrap();
+    let refused = "(error) ERR Background append only file rewriting already in progress";
+    assert_eq!(ask(&["BGREWRITEAOF"]), refused);
+    assert!(ask(&["BGSAVE"]).starts_with("(error) ERR Another child process is active (AOF?)"));
+    assert_eq!(ask(&["BGSAVE", "SCHEDULE"]), "Background saving scheduled");
+    drop(switch);
+    rests();
 }
 
 #[test]

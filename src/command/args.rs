@@ -115,7 +115,8 @@ impl<'a> Args<'a> {
 
     /// What a container says of words too many for its subcommand.
     pub fn subcommand_error(&self) -> Error {
-        let (container, sub) = self.row.name.split_once('|').unwrap_or((self.row.name, ""));
+        let container = self.row.name.split('|').next().unwrap_or_default();
+        let sub = crate::ops::stream_group::shown(self.words.get(1).copied().unwrap_or_default());
         let told = format!("ERR unknown subcommand or wrong number of arguments for '{sub}'.");
         Error::owned(format!("{told} Try {container} HELP."))
     }

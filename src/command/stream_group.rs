@@ -62,12 +62,6 @@ pub(super) const SUBCOMMANDS: &[Row] = &[
     help::row("XGROUP HELP", "XGROUP|HELP", Group::Stream),
 ];
 
-fn wrong_words(args: &Args<'_>) -> Error {
-    let sub = ops::shown(args.words[1]);
-    let name = args.row.name.split('|').next().unwrap_or_default();
-    Error::owned(format!("ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {name} HELP."))
-}
-
 // ---- XGROUP
 
 /// MKSTREAM, and ENTRIESREAD's number.
@@ -86,7 +80,7 @@ fn group_options(args: &Args<'_>, may_create: bool) -> Result<(bool, Option<u64>
                 ),
             };
         } else {
-            return Err(wrong_words(args));
+            return Err(args.subcommand_error());
         }
     }
     Ok((create, read))
@@ -100,7 +94,7 @@ fn create(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         ops::require(work, &key, None)?;
     }
     if args.len() > 8 {
-        return Err(wrong_words(args));
+        return Err(args.subcommand_error());
     }
     let start = match &args[4] {
         b"$" => StreamStart::Last,
@@ -115,7 +109,7 @@ fn set_id(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let key = args.key(work, 2);
     ops::require(work, &key, Some(&args[3]))?;
     if args.len() > 7 {
-        return Err(wrong_words(args));
+        return Err(args.subcommand_error());
     }
     let start = match &args[4] {
         b"$" => StreamStart::Last,

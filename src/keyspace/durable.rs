@@ -69,7 +69,7 @@ impl Keyspace {
     /// Where the store is kept, if it is.
     #[inline]
     pub fn durable(&self) -> Option<&Durable> {
-        self.durable.get()
+        self.durable.get().map(Box::as_ref)
     }
 
     /// The log, if the store has one.
@@ -90,7 +90,7 @@ impl Keyspace {
         self.reads_wait.store(waits && !durable.read_unsynced, Relaxed);
         // A store without a log counts its changes, so that snapshots are made only where there are some.
         let counts = logged || durable.snapshot_every_ms > 0;
-        if self.durable.set(durable).is_ok() {
+        if self.durable.set(Box::new(durable)).is_ok() {
             self.recording.store(counts, Relaxed);
         }
     }

@@ -115,7 +115,7 @@ pub struct Keyspace {
     /// Whether reads wait until what they saw is on the disk.
     reads_wait: AtomicBool,
     /// Where the store is kept, if it is.
-    durable: OnceLock<Durable>,
+    durable: OnceLock<Box<Durable>>,
     /// Whether a snapshot is being taken.
     snapshotting: AtomicBool,
     /// Whether the reaper knows this store.

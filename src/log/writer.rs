@@ -17,11 +17,11 @@ use super::manifest::Manifest;
 use super::mutant::Mutant;
 use super::open::{self, Found, Loader, Report};
 use crate::effect::Effect;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex};
 use crate::{Error, Result};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 /// When writes reach the disk.

@@ -1,13 +1,13 @@
-//! A model checker's locks, with the faces of those that larder is built with: loom's by `--cfg loom`, shuttle's by
+//! A model checker's locks, with the faces of those that larder is built with: loom's by `--cfg larder_loom`, shuttle's by
 //! `--cfg shuttle`. Time does not pass in a model: a wait with a time limit has none.
 
-#[cfg(loom)]
+#[cfg(larder_loom)]
 use loom::sync as their;
-#[cfg(loom)]
+#[cfg(larder_loom)]
 pub use loom::thread_local as their_locals;
-#[cfg(all(shuttle, not(loom)))]
+#[cfg(all(shuttle, not(larder_loom)))]
 use shuttle::sync as their;
-#[cfg(all(shuttle, not(loom)))]
+#[cfg(all(shuttle, not(larder_loom)))]
 pub use shuttle::thread_local as their_locals;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;

@@ -1,10 +1,12 @@
 //! Small models under loom: every interleaving of two or three threads in the real store, built on loom's locks and
-//! atomics (`RUSTFLAGS="--cfg loom" cargo test --lib loom_models`). All are run unless a bound
+//! atomics (`RUSTFLAGS="--cfg larder_loom" cargo test --lib loom_models`). All are run unless a bound
 //! stands at the model. What is not loom's: counters and the clock's time, which
 //! are plain atomics of the process, so that no thread is put aside there.
 
 #[path = "broken.rs"]
 mod broken;
+#[path = "loom_log.rs"]
+mod log;
 #[path = "loom_messages.rs"]
 mod messages;
 #[path = "loom_shards.rs"]

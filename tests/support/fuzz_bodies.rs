@@ -5,7 +5,10 @@
 pub mod inside;
 #[path = "fuzz_ordered.rs"]
 pub mod ordered;
-// A fuzz target has this file alone; `tests/corpora.rs` has these two beside it as well.
+// A fuzz target has this file alone; `tests/corpora.rs` has these three beside it as well.
+mod locks {
+    pub use std::sync::{Mutex, MutexGuard};
+}
 #[allow(dead_code, clippy::duplicate_mod)]
 #[path = "rng.rs"]
 mod rng;

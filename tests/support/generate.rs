@@ -67,6 +67,8 @@ fn tame(name: &str, style: &Style, words: &mut Words) {
         // Nobody waits; and without a manual clock two engines make two ids, and do not wait alike.
         "XREAD" | "XREADGROUP" if style.now.is_none() => drop_waits(words),
         "XREAD" | "XREADGROUP" => shorten_waits(words),
+        // A key that lives for milliseconds is gone in one engine before it is in the other.
+        "RESTORE" if style.now.is_none() => lengthen(words.get_mut(2)),
         "BZPOPMIN" | "BZPOPMAX" => shorten_wait(words.last_mut()),
         "BZMPOP" => shorten_wait(words.get_mut(1)),
         "XADD" if style.now.is_none() => {
@@ -106,6 +108,19 @@ fn shorten_waits(words: &mut Words) {
         if waits && n.is_some_and(|n| n >= 0) {
             words[at] = b"1".to_vec();
         }
+    }
+}
+
+/// A time to live is an hour at least.
+fn lengthen(ttl: Option<&mut Vec<u8>>) {
+    let short = |word: &&mut Vec<u8>| {
+        std::str::from_utf8(word)
+            .ok()
+            .and_then(|w| w.parse().ok())
+            .is_some_and(|n| (1..3_600_000).contains(&n))
+    };
+    if let Some(ttl) = ttl.filter(short) {
+        *ttl = b"3600000".to_vec();
     }
 }
 

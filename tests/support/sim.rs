@@ -1,11 +1,12 @@
 //! A file system that loses what it may lose: data is safe once its file was synced, names once the directory was. It
 //! stops at any operation, as if the power had gone, and fails in any way at any operation.
 
+use super::locks::{Mutex, MutexGuard};
 use super::rng::Rng;
 use larder::log::fs::{Disk, File};
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// What is written in one go, or not at all, most of the time.
 const SECTOR: usize = 512;
@@ -201,6 +202,14 @@ impl Sim {
         let number = world.inodes.len() - 1;
         world.names.insert(name.into(), number);
         world.safe_names.insert(name.into(), number);
+    }
+
+    /// A directory of its own with what no crash could take.
+    pub fn survivors(&self) -> Sim {
+        let survivors = Sim::default();
+        let world = self.world();
+        world.safe_names.iter().for_each(|(name, inode)| survivors.put(name, &world.inodes[*inode].safe));
+        survivors
     }
 
     /// A directory of its own with the same files.

