@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use support::rng::Rng;
 
+type Files = Arc<BTreeMap<String, Arc<Vec<u8>>>>;
+
 /// Files in memory, of which one reads with a bit flipped.
 struct Flipped {
-    files: Arc<BTreeMap<String, Arc<Vec<u8>>>>,
+    files: Files,
     name: String,
     at: u64,
     bit: u8,
@@ -106,7 +108,7 @@ fn value(n: usize) -> String {
 }
 
 /// A base and a log of about so many bytes each: numbered keys, and how many of them are in the base.
-fn directory(bytes: usize) -> (Arc<BTreeMap<String, Arc<Vec<u8>>>>, usize) {
+fn directory(bytes: usize) -> (Files, usize) {
     let path = std::env::temp_dir().join(format!("larder-flips-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
     let store = Store::builder().dir(&path).fsync(Fsync::No).auto_rewrite(0, 0).open().unwrap();

@@ -110,7 +110,10 @@ pub struct Entry {
 impl Entry {
     pub fn give(self, sink: &mut dyn Sink) -> larder::Result<()> {
         let Entry { db, key, deadline, value } = self;
-        sink.entry(db, &Keyed { key: &key, deadline, idle: None, freq: None, value: Datum::Value(value) })
+        sink.entry(
+            db,
+            &Keyed { key: &key, deadline, idle: None, freq: None, end: 0, value: Datum::Value(value) },
+        )
     }
 }
 
