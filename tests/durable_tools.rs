@@ -300,6 +300,7 @@ fn refused(name: &str, change: impl Fn(&str), wanted: &str) {
     let store = Store::builder().profile(Profile::V7_4).dir(&dir).open().unwrap();
     store.rewrite_log().unwrap();
     store.set("after", "the base").unwrap();
+    store.close().unwrap();
     drop(store);
     change(&dir);
     let before = contents(&dir);
@@ -664,7 +665,6 @@ fn a_server_says_the_same_of_a_directory() {
     for stream in ["stream", "trimmed", "empty", "gone", "log"] {
         lines += &format!("XINFO STREAM {stream} FULL COUNT 0\n");
     }
-    lines += "XPENDING stream workers - + 10\n";
     store.rewrite_log().unwrap();
     (0..1000).for_each(|n| store.set(format!("later:{n}"), "in the log").unwrap());
     store.close().unwrap();

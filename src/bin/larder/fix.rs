@@ -9,6 +9,7 @@ use larder::log::real::Directory;
 use larder::rdb::crc64;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Cuts off what is wrong, and says what was done.
@@ -121,7 +122,10 @@ fn rescue(path: &Path, found: &Found) -> Result<Vec<String>, String> {
     const END: u8 = 255;
     let snapshot = found.survey.snapshot.as_ref().filter(|snapshot| snapshot.keys() > 0);
     let snapshot = snapshot.ok_or("no entry of it can be read")?;
-    if snapshot.stopped == snapshot.good + 9 {
+    // The end mark stands where it should, and the eight bytes after it are those of another file.
+    let mut next = [0];
+    let read = File::open(path).and_then(|file| file.read_at(&mut next, snapshot.good)).unwrap_or(0);
+    if read == 1 && next == [END] && snapshot.stopped == snapshot.good + 9 {
         return Err("only its checksum is wrong: nobody can tell which of its entries are".into());
     }
     let rescued = || {
