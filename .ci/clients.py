@@ -53,6 +53,7 @@ PROGRAMS = [
     ("redis-benchmark", shell("benchmark.sh"), False),
     ("redis-py", python("redis_py.py"), False),
     ("ioredis-6", node("ioredis.js", "ioredis"), False),
+    ("ioredis-6, RESP2", node("ioredis.js", "ioredis", "2"), False),
     ("ioredis-5", node("ioredis.js", "ioredis-5"), False),
     ("node-redis-6", node("node-redis.js", "redis"), False),
     ("node-redis-5", node("node-redis.js", "redis-5"), False),

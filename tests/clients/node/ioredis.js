@@ -1,10 +1,11 @@
 // ioredis: its handshake (ready check by INFO), values, pipelines, transactions, blocking, messages, scans; the listener
-// stopped and started under it; and Redis.Cluster on a server without cluster mode. The version is its argument.
+// stopped and started under it; and Redis.Cluster on a server without cluster mode. Its arguments: the version, the protocol.
 import { about, listener, refused, show } from "./lib.js";
-const { default: Redis, Cluster } = await import(process.argv[2]);
+const [library, protocol] = process.argv.slice(2);
+const { default: Redis, Cluster } = await import(library);
 
-const path = process.env.REDIS_SOCKET;
-const r = new Redis({ path, connectionName: "me", retryStrategy: null });
+const options = { path: process.env.REDIS_SOCKET, ...(protocol && { protocol: Number(protocol) }) };
+const r = new Redis({ ...options, connectionName: "me", retryStrategy: null });
 await r.flushall();
 show("set", await r.set("k", "v", "EX", 100));
 show("get", [await r.get("k"), await r.get("none")]);
@@ -22,6 +23,7 @@ show("wrong type", await refused(() => r.incr("h")));
 show("no such", await refused(() => r.call("NOSUCH")));
 show("buffer", (await r.getBuffer("k")).toString());
 show("config", await r.config("GET", "maxmemory"));
+show("protocol", /resp=(.)/.exec(await r.client("INFO"))?.[1] ?? null);
 for (let n = 0; n < 100; n++) await r.set(`key:${n}`, n);
 let seen = 0;
 for await (const keys of r.scanStream({ match: "key:*" })) seen += keys.length;
@@ -44,7 +46,7 @@ await both;
 show("messages", messages);
 show("quit", [await r.quit(), await other.quit(), await sub.quit()]);
 
-const lasting = new Redis({ path, db: 3, retryStrategy: () => 20, maxRetriesPerRequest: null });
+const lasting = new Redis({ ...options, db: 3, retryStrategy: () => 20, maxRetriesPerRequest: null });
 const [listening, waiting] = [lasting.duplicate(), lasting.duplicate()];
 for (const client of [lasting, listening, waiting]) client.on("error", () => {});
 await listening.subscribe("news");
