@@ -12,7 +12,8 @@ mod before;
 fn one_line_differs() {
     let (before, after) = (include_str!("one_line/before.rs"), include_str!("one_line/after.rs"));
     assert_eq!(before.lines().count(), after.lines().count());
-    let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(before, after)| before != after).collect();
+    let changed: Vec<_> =
+        before.lines().zip(after.lines()).filter(|(before, after)| before != after).collect();
     let was = r#"    let mut connection = redis::Client::open("redis://127.0.0.1/")?.get_connection()?;"#;
     let is = "    let mut connection = larder::redis::Connection::new(&larder::Store::new());";
     assert_eq!(changed, [(was, is)]);

@@ -22,7 +22,8 @@ pub fn run() -> RedisResult<Vec<String>> {
 fn shorten(connection: &mut impl Commands, address: &str) -> RedisResult<String> {
     let number: i64 = connection.incr("links:last", 1)?;
     let code = format!("{number:04x}");
-    let day = SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::EX(86_400));
+    let day =
+        SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::EX(86_400));
     if connection.set_options::<_, _, Option<String>>(format!("address:{address}"), &code, day)?.is_none() {
         return connection.get(format!("address:{address}"));
     }

@@ -79,7 +79,7 @@ async function browse() {
   show("profile", await visit("GET", "/profile"));
   show("key", [(await keys()).map((key) => key.replace(/sess:.*/, "sess:ID")), await ttl()]);
   const stored = JSON.parse(await redis.get((await keys())[0]));
-  show("stored", [Object.keys(stored), stored.user, stored.visits, stored.cookie.originalMaxAge]);
+  show("stored", [Object.keys(stored), stored.user, stored.visits, about(3600, Math.ceil(stored.cookie.originalMaxAge / 1000))]);
   await redis.expire((await keys())[0], 100);
   show("touch", [await visit("GET", "/touch"), await ttl()]);
   await listener("stop");
