@@ -6,6 +6,7 @@ use crate::keyspace::{Keyspace, MAX_SHARDS, Settings};
 use crate::limits::{Profile, Rules};
 use crate::{Error, Result, rng};
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 
 /// Settings of a store, from [`Store::builder`].
 ///
@@ -24,6 +25,7 @@ pub struct Builder {
     profile: Profile,
     background: bool,
     ordered_keys: bool,
+    acl_file: Option<PathBuf>,
 }
 
 impl Default for Builder {
@@ -36,6 +38,7 @@ impl Default for Builder {
             profile: Profile::default(),
             background: true,
             ordered_keys: false,
+            acl_file: None,
         }
     }
 }
@@ -86,6 +89,13 @@ impl Builder {
         self
     }
 
+    /// A file of users, as ACL SAVE writes it and ACL LOAD reads it: read when the store is built, which fails if a line of
+    /// it is wrong. It must be there.
+    pub fn acl_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.acl_file = Some(path.into());
+        self
+    }
+
     /// Makes the store, or says which setting can't be used.
     pub fn build(self) -> Result<Store> {
         if !self.shards.is_power_of_two() || self.shards > MAX_SHARDS {
@@ -94,7 +104,12 @@ impl Builder {
         if self.databases == 0 || self.databases > 1 << 16 {
             return Err(Error::Config("databases must be from 1 to 65536".into()));
         }
-        Ok(self.make())
+        let file = self.acl_file.clone();
+        let store = self.make();
+        if let Some(path) = file {
+            crate::command::load_users(store.keyspace(), path).map_err(|why| Error::Config(why.to_string()))?;
+        }
+        Ok(store)
     }
 
     pub(super) fn make(self) -> Store {

@@ -17,6 +17,7 @@ mod work;
 pub use effect::{Effect, Unit};
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 
+use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
 use crate::ds::key_order::KeyOrder;
@@ -119,6 +120,8 @@ pub struct Keyspace {
     waits: WaitBook,
     /// Who is connected.
     pub clients: Clients,
+    /// Who may do what.
+    pub acl: Acl,
     pub tally: Tally,
     pub counts: Counts,
     /// Sources of libraries of functions that files brought along: kept, and written again.
@@ -186,6 +189,7 @@ impl Keyspace {
             broker,
             waits: WaitBook::default(),
             clients: Clients::default(),
+            acl: Acl::default(),
             tally: Tally::default(),
             counts: Counts::default(),
             libraries: Mutex::new(Vec::new()),
