@@ -128,12 +128,17 @@ impl Talk {
         Talk { path: path.into(), peers, numbers, told_closed: Vec::new() }
     }
 
+    /// Asks for the numbers that a section needs, before anybody has subscribed to anything.
+    fn number_all(&mut self, section: &Section) {
+        let words = section.steps.iter().flat_map(|step| step.line.split_whitespace());
+        words.filter_map(|word| word.strip_prefix('$')).for_each(|name| self.number(name));
+    }
+
     /// Runs a step; what everybody was sent. With nothing expected it waits for silence.
     fn step(&mut self, step: &Step, expected: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
         let mut line = step.line.clone();
-        for name in line.clone().split_whitespace().filter_map(|word| word.strip_prefix('$')) {
-            let number = self.number(name);
-            line = line.replace(&format!("${name}"), &number);
+        for (name, number) in &self.numbers {
+            line = line.replace(&format!("${name}"), number);
         }
         let path = self.path.clone();
         let peer = self.peers.entry(step.client.clone()).or_insert_with(|| Peer::connect(&path));
@@ -142,7 +147,7 @@ impl Talk {
     }
 
     /// A client's number, which it asks for.
-    fn number(&mut self, name: &str) -> String {
+    fn number(&mut self, name: &str) {
         if !self.numbers.contains_key(name) {
             let path = self.path.clone();
             let peer = self.peers.entry(name.into()).or_insert_with(|| Peer::connect(&path));
@@ -156,7 +161,6 @@ impl Talk {
             peer.got.clear();
             self.numbers.insert(name.into(), number);
         }
-        self.numbers[name].clone()
     }
 
     fn listen(&mut self, step: &Step, expected: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
@@ -251,6 +255,7 @@ fn clear(path: &Path) {
     }
     control.run(&["ACL", "SETUSER", "default", "reset", "on", "nopass", "+@all", "~*", "&*"]);
     control.run(&["CONFIG", "SET", "tracking-table-max-keys", "1000000"]);
+    control.run(&["CONFIG", "SET", "acl-pubsub-default", "resetchannels"]);
     control.run(&["ACL", "LOG", "RESET"]);
 }
 
@@ -260,6 +265,7 @@ fn record(name: &str, path: &Path) {
     for section in &mut sections {
         clear(path);
         let mut talk = Talk::at(path);
+        talk.number_all(section);
         for step in &mut section.steps {
             step.told = talk.step(step, None);
         }
@@ -281,6 +287,7 @@ fn check(name: &str) {
         let store = Store::builder().profile(Profile::V7_0).build().unwrap();
         let server = Server::bind(&store, Config::new().unix_socket(socket(name))).unwrap();
         let mut talk = Talk::at(server.unix_socket().unwrap());
+        talk.number_all(section);
         for step in &section.steps {
             steps += 1;
             let told = talk.step(step, Some(&step.told));

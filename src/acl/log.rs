@@ -4,6 +4,7 @@ use super::Why;
 use crate::Bytes;
 use crate::sync::Mutex;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Refusals of the same kind within so many milliseconds are one entry.
 const TOGETHER: u64 = 60_000;
@@ -34,7 +35,11 @@ pub struct Entry {
 }
 
 #[derive(Default)]
-pub struct Log(Mutex<State>);
+pub struct Log {
+    state: Mutex<State>,
+    /// Refusals by their reason.
+    counts: [AtomicU64; 4],
+}
 
 #[derive(Default)]
 struct State {
@@ -56,7 +61,8 @@ impl Entry {
 impl Log {
     /// Notes a refusal; keeps so many.
     pub fn add(&self, mut entry: Entry, keep: usize) {
-        let mut state = self.0.lock();
+        self.counts[entry.why as usize].fetch_add(1, Relaxed);
+        let mut state = self.state.lock();
         let like = state.entries.iter().take(LOOKED_AT).position(|old| old.is_like(&entry));
         match like.and_then(|at| state.entries.remove(at)) {
             Some(old) => (entry.id, entry.count, entry.created) = (old.id, old.count + 1, old.created),
@@ -71,10 +77,15 @@ impl Log {
 
     /// The latest, so many of them.
     pub fn latest(&self, count: usize) -> Vec<Entry> {
-        self.0.lock().entries.iter().take(count).cloned().collect()
+        self.state.lock().entries.iter().take(count).cloned().collect()
     }
 
     pub fn clear(&self) {
-        self.0.lock().entries.clear();
+        self.state.lock().entries.clear();
+    }
+
+    /// How often anything was refused for this reason.
+    pub fn count(&self, why: Why) -> u64 {
+        self.counts[why as usize].load(Relaxed)
     }
 }

@@ -369,12 +369,26 @@ fn what_happens(row: &Row, spec: &KeySpec, words: &[&[u8]]) -> Vec<&'static str>
     if !spec.flags.contains(&"variable_flags") {
         return spec.flags.to_vec();
     }
-    let has = |word: &str| words[2..].iter().any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
+    let rest = |at: usize| words.get(at..).unwrap_or_default();
     match row.name {
-        "SET" if !has("GET") => vec!["OW", "update"],
-        "BITFIELD" if !has("SET") && !has("INCRBY") => vec!["RO", "access"],
+        "SET" if !rest(3).iter().any(|word| word.eq_ignore_ascii_case(b"GET")) => vec!["OW", "update"],
+        "BITFIELD" if only_gets(rest(2)) => vec!["RO", "access"],
         _ => spec.flags.iter().copied().filter(|flag| *flag != "variable_flags").collect(),
     }
+}
+
+/// Whether BITFIELD's words are gets, and nothing that can't be read.
+fn only_gets(mut words: &[&[u8]]) -> bool {
+    while let Some((word, rest)) = words.split_first() {
+        let more = match word.to_ascii_uppercase().as_slice() {
+            b"GET" => 2,
+            b"OVERFLOW" => 1,
+            _ => return false,
+        };
+        let Some(rest) = rest.get(more..) else { return false };
+        words = rest;
+    }
+    true
 }
 
 // ---- LIST

@@ -4,6 +4,7 @@
 use super::args::Args;
 use super::reply::Reply;
 use super::row::{Group, Hold, LOADING, Row, Run, STALE};
+use crate::acl::Why;
 use crate::keyspace::Work;
 use crate::pubsub::Topic;
 use crate::{Bytes, Result, clock, ops};
@@ -137,6 +138,12 @@ fn stats(work: &mut Work<'_>, out: &mut String) {
     field(out, "pubsub_channels", broker.count(Topic::Channel));
     field(out, "pubsub_patterns", broker.count(Topic::Pattern));
     field(out, "pubsubshard_channels", broker.count(Topic::Shard));
+    if work.keyspace().rules.profile.has((7, 2)) {
+        let reasons = [("auth", Why::Auth), ("cmd", Why::Command), ("key", Why::Key), ("channel", Why::Channel)];
+        for (name, why) in reasons {
+            field(out, &format!("acl_access_denied_{name}"), work.keyspace().acl.log.count(why));
+        }
+    }
     let [_, keys, items, prefixes] = work.keyspace().clients.tracking.counts();
     field(out, "tracking_total_keys", keys);
     field(out, "tracking_total_items", items);
