@@ -36,7 +36,8 @@ fn ask(session: &mut Session, line: &str) -> Reply {
 
 fn lines(reply: Reply) -> Vec<String> {
     let Reply::Array(items) = reply else { panic!("no list: {reply:?}") };
-    let text = |item| if let Reply::Bulk(bytes) = item { bytes.to_string_lossy().into_owned() } else { panic!() };
+    let text =
+        |item| if let Reply::Bulk(bytes) = item { bytes.to_string_lossy().into_owned() } else { panic!() };
     items.into_iter().map(text).collect()
 }
 
@@ -127,7 +128,9 @@ fn the_log_counts_what_is_alike() {
     let (mut main, mut u) = (store.session(), store.session());
     ask(&mut main, "ACL SETUSER u on nopass +get +mget +multi +exec +publish ~k*");
     ask(&mut u, "AUTH u x");
-    for line in ["GET x", "GET x", "SET k v", "MGET k1 y", "PUBLISH c m", "MULTI", "GET x", "EXEC", "AUTH nobody x"] {
+    for line in
+        ["GET x", "GET x", "SET k v", "MGET k1 y", "PUBLISH c m", "MULTI", "GET x", "EXEC", "AUTH nobody x"]
+    {
         ask(&mut u, line);
     }
     let Reply::Array(entries) = ask(&mut main, "ACL LOG") else { panic!() };

@@ -85,7 +85,8 @@ impl Selector {
             for id in catalog.of_category(category) {
                 *if self.allows(id) == adds { &mut right } else { &mut wrong } += 1;
             }
-            let better = |(_, least, most): (u32, usize, usize)| wrong < least || wrong == least && right > most;
+            let better =
+                |(_, least, most): (u32, usize, usize)| wrong < least || wrong == least && right > most;
             if right > wrong && best.is_none_or(better) {
                 best = Some((category, wrong, right));
             }
@@ -131,7 +132,8 @@ impl Rules {
     pub fn flags(&self) -> Vec<&'static str> {
         let mut flags = vec![if self.on { "on" } else { "off" }];
         flags.extend(self.nopass.then_some("nopass"));
-        flags.extend(self.sanitizes.map(|yes| if yes { "sanitize-payload" } else { "skip-sanitize-payload" }));
+        flags
+            .extend(self.sanitizes.map(|yes| if yes { "sanitize-payload" } else { "skip-sanitize-payload" }));
         flags
     }
 

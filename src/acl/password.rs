@@ -37,7 +37,9 @@ impl Hash {
             return Err(Fault::BadHash);
         }
         for (byte, pair) in hash.iter_mut().zip(digits.chunks(2)) {
-            let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(Fault::BadHash) };
+            let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+                return Err(Fault::BadHash);
+            };
             *byte = high << 4 | low;
         }
         Ok(Hash(hash))

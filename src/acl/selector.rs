@@ -219,7 +219,8 @@ impl Selector {
     /// Keeps a rule, and forgets those that it overrides: on the same name, and on its subcommands.
     fn note(&mut self, name: &[u8], on: bool) {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        let overrides = |old: &str| old.strip_prefix(&*name).is_some_and(|rest| rest.is_empty() || rest.starts_with('|'));
+        let overrides =
+            |old: &str| old.strip_prefix(&*name).is_some_and(|rest| rest.is_empty() || rest.starts_with('|'));
         self.words.retain(|old| !overrides(&old[1..]));
         self.words.push(format!("{}{name}", if on { '+' } else { '-' }));
     }

@@ -107,7 +107,8 @@ impl Builder {
         let file = self.acl_file.clone();
         let store = self.make();
         if let Some(path) = file {
-            crate::command::load_users(store.keyspace(), path).map_err(|why| Error::Config(why.to_string()))?;
+            crate::command::load_users(store.keyspace(), path)
+                .map_err(|why| Error::Config(why.to_string()))?;
         }
         Ok(store)
     }

@@ -187,7 +187,11 @@ impl Client {
             id,
             since,
             origin,
-            state: Mutex::new(State { last: since, user: Bytes::from(crate::acl::DEFAULT), ..State::default() }),
+            state: Mutex::new(State {
+                last: since,
+                user: Bytes::from(crate::acl::DEFAULT),
+                ..State::default()
+            }),
             killed: AtomicBool::new(false),
             waker: Mutex::new(None),
             subscriber: Mutex::new(None),

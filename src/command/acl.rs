@@ -25,16 +25,20 @@ const fn row(syntax: &'static str, name: &'static str, arity: i32, flags: Flags,
 }
 
 const SUBCOMMANDS: &[Row] = &[
-    row("ACL SETUSER username [rule ...]", "ACL|SETUSER", -3, MANAGING, Run::Session(set_user))
-        .doc("Makes a user, or changes what one may do: all of the rules, or none if one is wrong", "O(n) in rules"),
+    row("ACL SETUSER username [rule ...]", "ACL|SETUSER", -3, MANAGING, Run::Session(set_user)).doc(
+        "Makes a user, or changes what one may do: all of the rules, or none if one is wrong",
+        "O(n) in rules",
+    ),
     row("ACL GETUSER username", "ACL|GETUSER", 3, MANAGING, Run::Session(get_user))
         .doc("Tells what a user may do", "O(n) in rules"),
     row("ACL DELUSER username [username ...]", "ACL|DELUSER", -3, MANAGING, Run::Session(del_user))
         .doc("Deletes users, and ends their sessions", "O(n) in users and sessions"),
     row("ACL LIST", "ACL|LIST", 2, MANAGING, Run::Session(list))
         .doc("Lists all users with their rules, as lines of a file", "O(n) in users"),
-    row("ACL USERS", "ACL|USERS", 2, MANAGING, Run::Session(users)).doc("Lists the users' names", "O(n) in users"),
-    row("ACL WHOAMI", "ACL|WHOAMI", 2, COMMON, Run::Session(who_am_i)).doc("Answers the session's user", "O(1)"),
+    row("ACL USERS", "ACL|USERS", 2, MANAGING, Run::Session(users))
+        .doc("Lists the users' names", "O(n) in users"),
+    row("ACL WHOAMI", "ACL|WHOAMI", 2, COMMON, Run::Session(who_am_i))
+        .doc("Answers the session's user", "O(1)"),
     row("ACL CAT [categoryname]", "ACL|CAT", -2, COMMON, Run::Session(cat))
         .doc("Lists the categories, or the commands of one", "O(n) in commands"),
     row("ACL GENPASS [bits]", "ACL|GENPASS", -2, COMMON, Run::Session(gen_pass))
@@ -46,7 +50,8 @@ const SUBCOMMANDS: &[Row] = &[
         .doc("Answers what was refused of late: 10 entries unless told otherwise", "O(n) in entries"),
     row("ACL LOAD", "ACL|LOAD", 2, MANAGING, Run::Session(load))
         .doc("Reads all users from the file, or none if a line is wrong", "O(n) in users and sessions"),
-    row("ACL SAVE", "ACL|SAVE", 2, MANAGING, Run::Session(save)).doc("Writes all users to the file", "O(n) in users"),
+    row("ACL SAVE", "ACL|SAVE", 2, MANAGING, Run::Session(save))
+        .doc("Writes all users to the file", "O(n) in users"),
     help::row("ACL HELP", "ACL|HELP", Group::Server).since(6, 0, 0),
 ];
 
@@ -108,10 +113,8 @@ fn get_user(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 fn described(rules: &Rules, catalog: &Catalog) -> Reply {
     let flags = rules.flags().into_iter().map(Reply::bulk).collect();
     let passwords = rules.passwords.iter().map(|hash| Reply::bulk(hash.digits())).collect();
-    let mut facts = vec![
-        (Reply::bulk("flags"), Reply::Set(flags)),
-        (Reply::bulk("passwords"), Reply::Array(passwords)),
-    ];
+    let mut facts =
+        vec![(Reply::bulk("flags"), Reply::Set(flags)), (Reply::bulk("passwords"), Reply::Array(passwords))];
     facts.extend(selected(&rules.own, catalog));
     let others = rules.others.iter().map(|selector| Reply::Map(selected(selector, catalog).into())).collect();
     facts.push((Reply::bulk("selectors"), Reply::Array(others)));
@@ -133,7 +136,8 @@ fn cat(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     match args.rest(2) {
         [] => Ok(Reply::bulks(catalog.categories.iter().copied())),
         [name] => {
-            let unknown = || Error::owned(format!("ERR Unknown category '{}'", String::from_utf8_lossy(name)));
+            let unknown =
+                || Error::owned(format!("ERR Unknown category '{}'", String::from_utf8_lossy(name)));
             let category = catalog.category(name).ok_or_else(unknown)?;
             let commands = catalog.of_category(category).map(|id| &catalog.commands[id]);
             Ok(Reply::bulks(commands.filter(|command| command.is_here).map(|command| command.name.as_str())))

@@ -3,10 +3,10 @@
 use super::args::Args;
 use super::attend::Replies;
 use super::help;
-use super::tracking;
 use super::reply::Reply;
 use super::row::{ADMIN, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
+use super::tracking;
 use crate::clients::{Client, Origin, Paused, State};
 use crate::keyspace::wait::End;
 use crate::{Bytes, Error, Result, num};

@@ -171,7 +171,9 @@ impl Parameter<'_> {
             Parameter::Number(number, ..) => number.load(Relaxed).to_string(),
             Parameter::Flag(flag) => if flag.load(Relaxed) { "yes" } else { "no" }.into(),
             Parameter::Password(acl) => String::from_utf8_lossy(&acl.required()).into_owned(),
-            Parameter::Channels(all) => if all.load(Relaxed) { "allchannels" } else { "resetchannels" }.into(),
+            Parameter::Channels(all) => {
+                if all.load(Relaxed) { "allchannels" } else { "resetchannels" }.into()
+            }
             Parameter::OutputLimits(settings) => output_limits(settings),
             Parameter::Events(notices) => notices.letters(),
             Parameter::Fact(value, _) => value.clone(),
@@ -282,7 +284,9 @@ fn check<'a>(parameter: &Parameter<'a>, value: &'a [u8]) -> Result<Option<Change
             let on = match value.to_ascii_lowercase().as_slice() {
                 b"allchannels" => true,
                 b"resetchannels" => false,
-                _ => return Err("argument(s) must be one of the following: allchannels, resetchannels".into()),
+                _ => {
+                    return Err("argument(s) must be one of the following: allchannels, resetchannels".into());
+                }
             };
             return Ok(Some(Change::Flag(all, on)));
         }

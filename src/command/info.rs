@@ -139,7 +139,8 @@ fn stats(work: &mut Work<'_>, out: &mut String) {
     field(out, "pubsub_patterns", broker.count(Topic::Pattern));
     field(out, "pubsubshard_channels", broker.count(Topic::Shard));
     if work.keyspace().rules.profile.has((7, 2)) {
-        let reasons = [("auth", Why::Auth), ("cmd", Why::Command), ("key", Why::Key), ("channel", Why::Channel)];
+        let reasons =
+            [("auth", Why::Auth), ("cmd", Why::Command), ("key", Why::Key), ("channel", Why::Channel)];
         for (name, why) in reasons {
             field(out, &format!("acl_access_denied_{name}"), work.keyspace().acl.log.count(why));
         }

@@ -63,7 +63,9 @@ fn gather(profile: Profile) -> Catalog {
     let mut commands: Vec<Command> = Vec::new();
     let here = |row: &Row, parent| Command {
         name: row.name.to_ascii_lowercase(),
-        categories: categories(row).filter_map(|name| CATEGORIES.iter().position(|c| *c == name)).fold(0, |b, at| b | 1 << at),
+        categories: categories(row)
+            .filter_map(|name| CATEGORIES.iter().position(|c| *c == name))
+            .fold(0, |b, at| b | 1 << at),
         parent,
         subs: 0..0,
         is_here: true,
@@ -88,7 +90,9 @@ fn gather(profile: Profile) -> Catalog {
         commands[at].subs = at + 1..commands.len();
     }
     let new = |name: &str| super::find(name.as_bytes()).is_none();
-    commands.extend(elsewhere.into_iter().filter(|(name, _)| new(name)).map(|(name, bits)| there(name, bits, None)));
+    commands.extend(
+        elsewhere.into_iter().filter(|(name, _)| new(name)).map(|(name, bits)| there(name, bits, None)),
+    );
     Catalog::new(commands, names.to_vec(), profile.has((7, 2)))
 }
 
@@ -176,7 +180,8 @@ impl Session {
         let profile = self.store.keyspace().rules.profile;
         Err(Error::owned(match (denied.why, profile.has((7, 2))) {
             (Why::Command | Why::Auth, new) => {
-                let (name, user) = (row.name.to_ascii_lowercase(), self.user().name.to_string_lossy().into_owned());
+                let (name, user) =
+                    (row.name.to_ascii_lowercase(), self.user().name.to_string_lossy().into_owned());
                 let who = if new { format!("User {user}") } else { "this user".into() };
                 format!("NOPERM {who} has no permissions to run the '{name}' command")
             }

@@ -320,8 +320,9 @@ impl Session {
     fn mail(&mut self) -> &mut Mail {
         let broker = &self.store.keyspace().broker;
         let client = self.client.as_ref();
-        let subscriber =
-            || client.map_or_else(|| Arc::new(Subscriber::new(broker)), |client| client.subscriber_of(broker));
+        let subscriber = || {
+            client.map_or_else(|| Arc::new(Subscriber::new(broker)), |client| client.subscriber_of(broker))
+        };
         self.mail.get_or_insert_with(|| Box::new(Mail::new(subscriber())))
     }
 }

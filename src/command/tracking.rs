@@ -37,7 +37,10 @@ pub(super) const GETREDIR: Row =
     Row::new("CLIENT GETREDIR", 2, COMMON, Group::Connection, Run::Session(get_redir))
         .named("CLIENT|GETREDIR")
         .since(6, 0, 0)
-        .doc("Answers the session that is told in this one's place; 0 for none, -1 while nothing is tracked", "O(1)");
+        .doc(
+            "Answers the session that is told in this one's place; 0 for none, -1 while nothing is tracked",
+            "O(1)",
+        );
 
 /// CLIENT TRACKINGINFO's row.
 pub(super) const TRACKINGINFO: Row =
@@ -67,7 +70,8 @@ fn read(session: &Session, args: &Args<'_>) -> Result<Options> {
                 return Err(Error::text("ERR A client can only redirect to a single other client"));
             }
             let id = words.int()?;
-            let known = u64::try_from(id).ok().filter(|id| session.store.keyspace().clients.get(*id).is_some());
+            let known =
+                u64::try_from(id).ok().filter(|id| session.store.keyspace().clients.get(*id).is_some());
             let unknown = || Error::text("ERR The client ID you want redirect to does not exist");
             options.redirect = Some(known.ok_or_else(unknown)?);
         } else if words.take_with("PREFIX", 1) {
@@ -156,9 +160,13 @@ fn caching(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     };
     let options = &tracker.options;
     if args.is(2, "YES") && !options.opt_in {
-        return Err(Error::text("ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."));
+        return Err(Error::text(
+            "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.",
+        ));
     } else if args.is(2, "NO") && !options.opt_out {
-        return Err(Error::text("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."));
+        return Err(Error::text(
+            "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.",
+        ));
     } else if !args.is(2, "YES") && !args.is(2, "NO") {
         return Err(Error::Syntax);
     }
@@ -224,7 +232,8 @@ impl Session {
     fn tracked_keys<'w>(&self, row: &Row, words: &[&'w [u8]]) -> Vec<Key<'w>> {
         let Some(tracker) = &self.tracker else { return Vec::new() };
         let options = &tracker.options;
-        let left_out = options.broadcast || options.opt_in && !self.caching || options.opt_out && self.caching;
+        let left_out =
+            options.broadcast || options.opt_in && !self.caching || options.opt_out && self.caching;
         if left_out || !row.flags.has(READONLY) || row.flags.has(PUBSUB) {
             return Vec::new();
         }
