@@ -220,7 +220,7 @@ fn some(rows: &[Row], rng: &mut Rng, words: &mut Words) {
         words.push(on_commands(rows, rng).into_bytes());
     }
     for _ in 0..rng.below(3) {
-        let kind = *rng.pick(&["~", "~", "%R~", "%W~", "%RW~"]);
+        let kind = rng.pick(&["~", "~", "%R~", "%W~", "%RW~"]);
         words.push(format!("{kind}{}", rng.pick(PATTERNS)).into_bytes());
     }
     if rng.chance(40) {
