@@ -1,5 +1,6 @@
 //! The builder: settings of a store.
 
+use super::durable::Keeping;
 use super::{Shared, Store};
 use crate::clock::Clock;
 use crate::keyspace::{Keyspace, MAX_SHARDS, Settings};
@@ -25,7 +26,8 @@ pub struct Builder {
     profile: Profile,
     background: bool,
     ordered_keys: bool,
-    acl_file: Option<PathBuf>,
+    pub(super) acl_file: Option<PathBuf>,
+    pub(super) keeping: Keeping,
 }
 
 impl Default for Builder {
@@ -39,6 +41,7 @@ impl Default for Builder {
             background: true,
             ordered_keys: false,
             acl_file: None,
+            keeping: Keeping::default(),
         }
     }
 }
@@ -96,21 +99,33 @@ impl Builder {
         self
     }
 
-    /// Makes the store, or says which setting can't be used.
+    /// Takes the users of the file, if there is one.
+    pub(super) fn admit_users(file: Option<PathBuf>, store: Store) -> Result<Store> {
+        if let Some(path) = file {
+            crate::command::load_users(store.keyspace(), path)
+                .map_err(|why| Error::Config(why.to_string()))?;
+        }
+        Ok(store)
+    }
+
+    /// Makes the store, or says which setting can't be used. A store with a directory is opened there, as
+    /// [`open`](Self::open) does.
     pub fn build(self) -> Result<Store> {
+        if self.keeping.dir.is_some() {
+            return self.open();
+        }
+        self.check()?;
+        Builder::admit_users(self.acl_file.clone(), self.make())
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         if !self.shards.is_power_of_two() || self.shards > MAX_SHARDS {
             return Err(Error::Config(format!("shards must be a power of two up to {MAX_SHARDS}")));
         }
         if self.databases == 0 || self.databases > 1 << 16 {
             return Err(Error::Config("databases must be from 1 to 65536".into()));
         }
-        let file = self.acl_file.clone();
-        let store = self.make();
-        if let Some(path) = file {
-            crate::command::load_users(store.keyspace(), path)
-                .map_err(|why| Error::Config(why.to_string()))?;
-        }
-        Ok(store)
+        Ok(())
     }
 
     pub(super) fn make(self) -> Store {

@@ -258,7 +258,7 @@ impl Session {
         let mut work = Work::begin(self.store.keyspace(), self.db, Lock::Many(&keys), Access::Read);
         work.client = self.id;
         work.remember(&keys);
-        work.commit();
+        let _ = work.commit(); // nothing was written
     }
 
     /// What CLIENT CACHING said holds for one command, or one transaction.
