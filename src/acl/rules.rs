@@ -64,7 +64,8 @@ impl Rules {
             [b'!', digits @ ..] => return self.remove_password(Hash::read(digits)?),
             [b'(', inner @ .., b')'] => {
                 let mut selector = Selector::new(all_channels);
-                for word in line::split(inner).map_err(|_| Fault::Syntax)? {
+                // Quotes that are not closed leave no words: a selector that allows nothing, as a server has it.
+                for word in line::split(inner).unwrap_or_default() {
                     selector.apply(&word, catalog)?;
                 }
                 self.others.push(selector);

@@ -117,6 +117,7 @@ impl Selector {
     fn apply_marked(&mut self, word: &[u8], catalog: &Catalog) -> Result<(), Fault> {
         match word {
             [b'~', pattern @ ..] => self.add_keys(pattern, Need { read: true, write: true }),
+            [b'%', ..] if self.all_keys => Err(Fault::AfterAllKeys),
             [b'%', rest @ ..] => {
                 let (may, pattern) = read_permission(rest)?;
                 self.add_keys(pattern, may)

@@ -143,20 +143,18 @@ fn channels(row: &Row) -> Channels {
     }
 }
 
-/// What a refusal says of what was refused, for ACL DRYRUN.
-pub(super) fn tell(denied: Denied, user: &[u8], row: &Row, words: &[&[u8]], profile: Profile) -> String {
-    let user = match profile.has((7, 2)) {
-        true => format!("User {}", String::from_utf8_lossy(user)),
-        false => "This user".to_string(),
+/// What a refusal says of what was refused, for ACL DRYRUN. A word ends at a zero byte, as a server's does.
+pub(super) fn tell(denied: Denied, user: &[u8], row: &Row, words: &[&[u8]], profile: Profile) -> Vec<u8> {
+    let user = if profile.has((7, 2)) { [b"User ", user].concat() } else { b"This user".to_vec() };
+    let word = words.get(denied.at).copied().unwrap_or_default();
+    let word = word.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = row.name.to_ascii_lowercase();
+    let (does, what, kind): (_, _, &[u8]) = match denied.why {
+        Why::Command | Why::Auth => ("run", name.as_bytes(), b"command"),
+        Why::Key => ("access", word, b"key"),
+        Why::Channel => ("access", word, b"channel"),
     };
-    let word = String::from_utf8_lossy(words.get(denied.at).copied().unwrap_or_default());
-    match denied.why {
-        Why::Command | Why::Auth => {
-            format!("{user} has no permissions to run the '{}' command", row.name.to_ascii_lowercase())
-        }
-        Why::Key => format!("{user} has no permissions to access the '{word}' key"),
-        Why::Channel => format!("{user} has no permissions to access the '{word}' channel"),
-    }
+    [&user[..], b" has no permissions to ", does.as_bytes(), b" the '", what, b"' ", kind].concat()
 }
 
 impl Session {
@@ -205,7 +203,7 @@ impl Session {
         let why = match denied.why {
             Why::Command | Why::Auth => "no permission to execute the command or subcommand",
             Why::Key => "no permission to touch the specified keys",
-            Why::Channel => "no permission to access one of the channels used as arguments to the command",
+            Why::Channel => "no permission to access one of the channels used as arguments",
         };
         Err(Error::owned(format!(
             "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This \

@@ -14,13 +14,40 @@ const JUDGE: (u8, u8, u8) = (7, 0, 15);
 
 /// Commands that are queued instead of run: they would wait, end the engine, or change more than keys.
 const HARMFUL: &[&str] = &[
-    "ACL", "BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "CONFIG",
-    "DEBUG", "DISCARD", "EXEC", "MONITOR", "MULTI", "PSUBSCRIBE", "QUIT", "RESET", "SHUTDOWN", "SSUBSCRIBE",
-    "SUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "WAIT", "XREAD", "XREADGROUP", "HELLO", "AUTH",
+    "ACL",
+    "BLMOVE",
+    "BLMPOP",
+    "BLPOP",
+    "BRPOP",
+    "BRPOPLPUSH",
+    "BZMPOP",
+    "BZPOPMAX",
+    "BZPOPMIN",
+    "CLIENT",
+    "CONFIG",
+    "DEBUG",
+    "DISCARD",
+    "EXEC",
+    "MONITOR",
+    "MULTI",
+    "PSUBSCRIBE",
+    "QUIT",
+    "RESET",
+    "SHUTDOWN",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "WAIT",
+    "XREAD",
+    "XREADGROUP",
+    "HELLO",
+    "AUTH",
 ];
 
-const PATTERNS: &[&str] = &["*", "s*", "h*", "z?", "[stl]*", "x0", "?1", "p*", "l*", "none", "t*", "*0"];
-const CHANNELS: &[&str] = &["*", "s*", "none", "?0", "h1", "z*"];
+const PATTERNS: &[&str] = &["[!s]*", "s*", "h*", "z?", "[stl]*", "x0", "?1", "p*", "l*", "none", "t*", "*0"];
+const CHANNELS: &[&str] = &["[^s]*", "s*", "none", "?0", "h1", "z*"];
 
 /// One engine with what it takes to ask it.
 trait Side {
@@ -155,7 +182,8 @@ impl Run {
     fn same_description(&mut self) -> Result<(), String> {
         let (real, larder) = self.both(&split("ACL GETUSER u"));
         let words = |reply: &Reply| {
-            let mut words: Vec<String> = text::show(reply).split([' ', '\n', '"']).map(str::to_string).collect();
+            let mut words: Vec<String> =
+                text::show(reply).split([' ', '\n', '"']).map(str::to_string).collect();
             words.sort();
             words
         };
@@ -172,8 +200,12 @@ impl Run {
         self.both(&split("ACL LOG RESET"));
         let (real, larder) = (self.real.run_as_user(&commands), self.larder.run_as_user(&commands));
         let verdict = |replies: &[Reply]| -> Vec<String> {
-            let refused = |reply: &Reply| matches!(reply, Reply::Error(why) if why.to_string().starts_with("NOPERM"));
-            replies.iter().map(|reply| if refused(reply) { text::show(reply) } else { "allowed".into() }).collect()
+            let refused =
+                |reply: &Reply| matches!(reply, Reply::Error(why) if why.to_string().starts_with("NOPERM"));
+            replies
+                .iter()
+                .map(|reply| if refused(reply) { text::show(reply) } else { "allowed".into() })
+                .collect()
         };
         let (a, b) = (verdict(&real), verdict(&larder));
         if a != b {
@@ -210,7 +242,11 @@ fn rules(rows: &[Row], rng: &mut Rng) -> Words {
         words.push([b"(", &inner.join(&b' ')[..], b")"].concat());
     }
     if rng.chance(3) {
-        words.push(rng.pick(&["nope", "+nope", "-@nope", "%X~a", "clearselectors", "+get|", ")"]).as_bytes().to_vec());
+        words.push(
+            rng.pick(&["nope", "+nope", "-@nope", "%X~a", "clearselectors", "+get|", ")"])
+                .as_bytes()
+                .to_vec(),
+        );
     }
     words
 }
@@ -227,14 +263,35 @@ fn some(rows: &[Row], rng: &mut Rng, words: &mut Words) {
         words.push(format!("&{}", rng.pick(CHANNELS)).into_bytes());
     }
     if rng.chance(15) {
-        words.push(rng.pick(&["allkeys", "resetkeys", "allchannels", "resetchannels", "-@all"]).as_bytes().to_vec());
+        words.push(
+            rng.pick(&["allkeys", "resetkeys", "allchannels", "resetchannels", "-@all"]).as_bytes().to_vec(),
+        );
     }
 }
 
 fn on_commands(rows: &[Row], rng: &mut Rng) -> String {
     const CATEGORIES: &[&str] = &[
-        "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",
-        "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+        "keyspace",
+        "read",
+        "write",
+        "set",
+        "sortedset",
+        "list",
+        "hash",
+        "string",
+        "bitmap",
+        "hyperloglog",
+        "geo",
+        "stream",
+        "pubsub",
+        "admin",
+        "fast",
+        "slow",
+        "blocking",
+        "dangerous",
+        "connection",
+        "transaction",
+        "scripting",
         "all",
     ];
     let sign = if rng.chance(60) { '+' } else { '-' };
