@@ -67,7 +67,7 @@ fn hex(bytes: &[u8]) -> String {
 pub fn random_hex(digits: usize) -> String {
     let mut bytes = vec![0; digits.div_ceil(2)];
     let mut system = std::fs::File::open("/dev/urandom");
-    let read = system.as_mut().map_or(false, |system| system.read_exact(&mut bytes).is_ok());
+    let read = system.as_mut().is_ok_and(|system| system.read_exact(&mut bytes).is_ok());
     if !read {
         // Where there is no such file: each of these has keys of its own, which the system drew.
         bytes.chunks_mut(8).for_each(|part| {

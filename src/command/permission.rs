@@ -77,10 +77,10 @@ fn gather(profile: Profile) -> Catalog {
         subs: 0..0,
         is_here: false,
     };
-    for row in rows().filter(|row| known(*row)) {
+    for row in rows().filter(|row| known(row)) {
         let at = commands.len();
         commands.push(here(row, None));
-        commands.extend(row.subcommands().iter().filter(|sub| known(*sub)).map(|sub| here(sub, Some(at))));
+        commands.extend(row.subcommands().iter().filter(|sub| known(sub)).map(|sub| here(sub, Some(at))));
         let prefix = format!("{}|", commands[at].name);
         for (name, bits) in elsewhere.extract_if(.., |(name, _)| name.starts_with(&prefix)) {
             if find_sub(row, &name.as_bytes()[prefix.len()..]).is_none() {

@@ -70,7 +70,7 @@ impl Side for Real {
     fn run_as_user(&mut self, commands: &[Words]) -> Vec<Reply> {
         let Ok(mut client) = Client::connect(&self.server.socket()) else { return Vec::new() };
         client.run(&["AUTH", "u", "x"]);
-        commands.iter().map(|words| client.run(words)).collect()
+        up_to_refusal(commands, |words| client.run(words))
     }
 }
 
@@ -88,8 +88,20 @@ impl Side for Embedded {
         let mut session = self.store.session();
         session.set_protocol(Protocol::Resp2);
         embedded::execute(&mut session, &split("AUTH u x"));
-        commands.iter().map(|words| embedded::execute(&mut session, words)).collect()
+        up_to_refusal(commands, |words| embedded::execute(&mut session, words))
     }
+}
+
+/// Runs commands until one is refused: what MULTI was to keep from harm must not run without it.
+fn up_to_refusal(commands: &[Words], mut run: impl FnMut(&Words) -> Reply) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for words in commands {
+        replies.push(run(words));
+        if let Some(Reply::Error(_)) = replies.last() {
+            break;
+        }
+    }
+    replies
 }
 
 fn split(line: &str) -> Words {

@@ -43,8 +43,17 @@ impl ServerDoor {
                 self.control.run(&[b"ACL", &b"DELUSER"[..], &name]);
             }
         }
-        let everything =
-            ["ACL", "SETUSER", "default", "on", "nopass", "+@all", "allkeys", "allchannels", "clearselectors"];
+        let everything = [
+            "ACL",
+            "SETUSER",
+            "default",
+            "on",
+            "nopass",
+            "+@all",
+            "allkeys",
+            "allchannels",
+            "clearselectors",
+        ];
         self.control.run(&everything);
         self.control.run(&["CONFIG", "SET", "requirepass", ""]);
         self.control.run(&["ACL", "LOG", "RESET"]);
