@@ -129,6 +129,10 @@ pub fn main(mut options: crate::Options) -> Result<bool, String> {
         if pair % 50 == 0 {
             run.both(&split("FLUSHALL"));
         }
+        // The server finds no key in PFMERGE without sources, and lets everybody run it; larder does not.
+        if command.len() == 2 && command[0].eq_ignore_ascii_case(b"PFMERGE") {
+            continue;
+        }
         if let Err(what) = run.pair(&rules, &command) {
             run.counts.differences += 1;
             println!("DIFFERENCE (seed {seed}, pair {pair})\n  rules   {}", text::line(&rules));
