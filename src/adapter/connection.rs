@@ -70,19 +70,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.store.keyspace().clients
     }
 
-    /// Runs what can be run, and takes what was pushed.
-    fn work(&mut self, task: &mut Context<'_>) -> Result<()> {
+    /// Runs what can be run, and takes what was pushed. `true`: its turn is over, and there may be more.
+    fn work(&mut self, task: &mut Context<'_>) -> Result<bool> {
+        self.session.batch(true);
+        let more = self.run(task);
+        self.session.batch(false);
+        let more = more?;
+        self.pushes(task)?;
+        Ok(more)
+    }
+
+    /// Runs what can be run in one turn.
+    fn run(&mut self, task: &mut Context<'_>) -> Result<bool> {
         for _ in 0..TURN {
             if let Some(waiting) = &mut self.waiting {
-                let Poll::Ready(reply) = waiting.poll(task) else { break };
+                let Poll::Ready(reply) = waiting.poll(task) else { return Ok(false) };
                 self.waiting = None;
                 self.finish(reply)?;
             }
             if self.is_last || self.is_full() || self.is_held(task) || !self.next(task)? {
-                break;
+                return Ok(false);
             }
         }
-        self.pushes(task)
+        Ok(true)
     }
 
     /// Reads a request and begins it. `false`: there is no whole one, or none may be run now.
@@ -146,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends the reply of a command, with what came before it.
     fn finish(&mut self, reply: Result<Reply>) -> Result<()> {
         let confirms = matches!(reply, Ok(Reply::Push(_)));
-        let reply = self.session.answer(reply)?;
+        let reply = self.session.outcome(reply)?;
         let takes_reply = self.session.takes_reply();
         if !confirms && !self.session.pushes_late() {
             while let Some(push) = self.session.next_push()? {
@@ -265,11 +275,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.client.is_killed() {
                 return Poll::Ready(Ok(()));
             }
-            let done = self.work(task);
+            let more = self.work(task);
             self.write(task)?;
             self.tell();
-            if done.is_err() || self.is_last && self.output.len() == 0 {
+            if more.is_err() || self.is_last && self.output.len() == 0 {
                 return Poll::Ready(Ok(()));
+            }
+            if matches!(more, Ok(true)) {
+                task.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if ready!(self.read(task))? == 0 {
                 return Poll::Ready(Ok(()));
