@@ -107,9 +107,10 @@ pub(super) fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_
         }
     }
     let databases = keyspace.databases.to_string();
+    let logged = if keyspace.log().is_some() { "yes" } else { "no" };
     all.extend(of_clients(&keyspace.clients.settings));
     all.extend([
-        ("appendonly", Parameter::Fact("no".into(), false)),
+        ("appendonly", Parameter::Fact(logged.into(), false)),
         ("databases", Parameter::Fact(databases, true)),
         ("hz", Parameter::Fact("10".into(), false)),
         ("list-compress-depth", Parameter::Fact("0".into(), false)),

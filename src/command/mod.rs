@@ -18,6 +18,7 @@ mod config_file;
 mod connection;
 mod debug;
 mod dump;
+mod durable;
 mod expire;
 mod generic;
 mod geo;
@@ -78,6 +79,7 @@ const GROUPS: &[&[Row]] = &[
     transactions::ROWS,
     pubsub::ROWS,
     connection::ROWS,
+    durable::ROWS,
     server::ROWS,
     cluster::ROWS,
     scripting::ROWS,
@@ -126,13 +128,8 @@ pub fn replay(store: &crate::Store, units: &[crate::keyspace::Unit]) -> crate::R
     use std::sync::atomic::Ordering::SeqCst;
     let keyspace = store.keyspace();
     keyspace.loading.store(true, SeqCst);
-    let replayed = units.iter().flatten().try_for_each(|effect| {
-        let words: Vec<&[u8]> = effect.args.iter().map(|arg| &**arg).collect();
-        match Session::passing(store.db(effect.db)).replay_words(&words)? {
-            Reply::Error(error) => Err(error),
-            _ => Ok(()),
-        }
-    });
+    let mut session = Session::passing(store.clone());
+    let replayed = units.iter().flatten().try_for_each(|effect| session.replay(effect));
     keyspace.loading.store(false, SeqCst);
     replayed
 }

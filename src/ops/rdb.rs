@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 /// Writes everything there is, the keys that have expired and not gone yet included. The unit must hold every shard.
 pub fn save<W: Write>(work: &mut Work<'_>, writer: &mut Writer<W>) -> Result<()> {
     let now = work.now();
-    header(work, writer)?;
+    header_of(work.keyspace(), writer)?;
     for db in 0..work.keyspace().databases {
         work.on_db(db, |work| {
             let size = super::server::db_size(work);
@@ -36,15 +36,12 @@ pub fn save<W: Write>(work: &mut Work<'_>, writer: &mut Writer<W>) -> Result<()>
 }
 
 /// Facts about the writer, as Redis states them, and the libraries of functions.
-pub fn header<W: Write>(work: &Work<'_>, writer: &mut Writer<W>) -> Result<()> {
-    let keyspace = work.keyspace();
+pub fn header_of<W: Write>(keyspace: &Keyspace, writer: &mut Writer<W>) -> Result<()> {
     let created = Digits::unsigned(keyspace.clock.now_ms() / 1000);
-    let used = Digits::unsigned(super::server::memory_used(work) as u64);
     writer.header(&[
-        ("redis-ver", work.rules().profile.version_text().as_bytes()),
+        ("redis-ver", keyspace.rules.profile.version_text().as_bytes()),
         ("redis-bits", b"64"),
         ("ctime", &created),
-        ("used-mem", &used),
         ("aof-base", b"0"),
     ])?;
     keyspace.libraries.lock().iter().try_for_each(|code| writer.function(code))
@@ -164,10 +161,20 @@ impl Loaded<'_> {
 
 /// DEBUG RELOAD: writes everything to memory, and loads it in its place. The unit must hold every shard, for writing.
 pub fn reload(work: &mut Work<'_>, flush: bool) -> Result<()> {
+    let file = image(work)?;
+    replace(work, &file, flush)
+}
+
+/// Everything as a file in memory. The unit must hold every shard.
+pub fn image(work: &mut Work<'_>) -> Result<Vec<u8>> {
     let mut writer = Writer::new(Vec::new(), FieldTtls::Carry);
     save(work, &mut writer)?;
-    let file = writer.finish()?;
-    let loaded = stage(work.keyspace(), &file[..])?;
+    writer.finish()
+}
+
+/// Loads a file that holds what the store holds, in its place. The unit must hold every shard, for writing.
+pub fn replace(work: &mut Work<'_>, file: &[u8], flush: bool) -> Result<()> {
+    let loaded = stage(work.keyspace(), file)?;
     work.keyspace().libraries.lock().clear();
     for db in (0..work.keyspace().databases).filter(|_| flush) {
         work.on_db(db, |work| work.flush_db())?;
