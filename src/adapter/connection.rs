@@ -28,6 +28,8 @@ const ENOUGH_PUSHED: usize = 1 << 20;
 const READ_AHEAD: usize = 1 << 20;
 /// Commands run before others have their turn.
 const TURN: usize = 1024;
+/// Bytes of replies after which it is their turn too.
+const TURN_BYTES: usize = 1 << 20;
 
 pub(crate) struct Connection<S> {
     stream: S,
@@ -82,7 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Runs what can be run in one turn.
     fn run(&mut self, task: &mut Context<'_>) -> Result<bool> {
+        let enough = self.output.len() + TURN_BYTES;
         for _ in 0..TURN {
+            if self.output.len() >= enough {
+                break;
+            }
             if let Some(waiting) = &mut self.waiting {
                 let Poll::Ready(reply) = waiting.poll(task) else { return Ok(false) };
                 self.waiting = None;
