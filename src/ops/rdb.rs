@@ -2,7 +2,7 @@
 
 use crate::keyspace::entry::{Entry, Payload};
 use crate::keyspace::shard::Space;
-use crate::keyspace::staging::Staging;
+use crate::keyspace::staging::{self, Intake, Staging};
 use crate::keyspace::{Expiry, Key, Keyspace, Work, string_payload};
 use crate::limits::{INLINE_MAX, Profile};
 use crate::num::Digits;
@@ -76,27 +76,29 @@ pub fn save_entry<W: Write>(entry: &Entry, writer: &mut Writer<W>, now: u64) -> 
 /// Reads a file to its end, beside the store that it is for.
 pub fn stage<'k, R: Read>(keyspace: &'k Keyspace, read: R) -> Result<Loaded<'k>> {
     let mut reader = Reader::new(read, &keyspace.rules)?;
-    let stamp = keyspace.clock.coarse_secs();
-    let (mut staging, mut libraries, mut db) = (Staging::new(keyspace), Vec::new(), 0);
-    let mut twice = None;
+    let (staging, libraries) = staging::load(keyspace, |intake| take_in(keyspace, &mut reader, intake))?;
+    Ok(Loaded { staging, libraries, bytes: reader.offset(), verified: reader.is_verified() })
+}
+
+/// Reads all keys, and answers the libraries of functions.
+fn take_in<R: Read>(
+    keyspace: &Keyspace,
+    reader: &mut Reader<'_, R>,
+    intake: &mut Intake<'_, '_, '_>,
+) -> Result<Vec<Bytes>> {
+    let (stamp, mut libraries, mut db) = (keyspace.clock.coarse_secs(), Vec::new(), 0);
     while let Some(item) = reader.next_item()? {
         match item {
             Item::SelectDb(number) => db = database(keyspace, number)?,
             Item::Function(code) => libraries.push(Bytes::from(code)),
-            Item::Key(Keyed { key, deadline, idle, value, .. }) => {
+            Item::Key(Keyed { key, deadline, idle, value, end, .. }) => {
                 let stamp = stamp.wrapping_sub(idle.unwrap_or(0) as u32);
-                let is_new = with_payload(value, |payload| staging.insert(db, key, deadline, stamp, payload));
-                if !is_new {
-                    twice = Some(String::from_utf8_lossy(key).into_owned());
-                }
+                with_payload(value, |payload| intake.insert(db, key, deadline, stamp, payload, end))?;
             }
             Item::Aux { .. } | Item::ResizeDb { .. } => {}
         }
-        if let Some(key) = twice {
-            return Err(crate::Corrupt::at(reader.offset(), format!("the key '{key}' stands there twice")));
-        }
     }
-    Ok(Loaded { staging, libraries, bytes: reader.offset(), verified: reader.is_verified() })
+    Ok(libraries)
 }
 
 /// What a file held, before the store takes it over.
