@@ -58,6 +58,19 @@ fn pipelines_and_inline_lines() {
     assert_eq!(converse(&server, said), "+OK\r\n$3\r\na b\r\n+PONG\r\n+OK\r\n");
 }
 
+/// A turn is a thousand commands: what was left of a longer pipeline once waited until the client said more.
+#[test]
+fn a_pipeline_longer_than_a_turn() {
+    let (_, server) = serve();
+    let said = format!("{}QUIT\r\n", "PING\r\n".repeat(10_000));
+    assert_eq!(converse(&server, said.as_bytes()), format!("{}+OK\r\n", "+PONG\r\n".repeat(10_000)));
+    let mut client = connect(&server);
+    client.send_raw("PING\r\n".repeat(3000).as_bytes()).unwrap();
+    for _ in 0..3000 {
+        assert_eq!(client.next().unwrap(), Reply::Simple("PONG".into()));
+    }
+}
+
 #[test]
 fn a_request_in_pieces_of_every_size() {
     let (_, server) = serve();

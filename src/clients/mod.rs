@@ -7,6 +7,7 @@
 
 mod monitor;
 mod pause;
+mod renames;
 mod settings;
 mod slowlog;
 mod stats;
@@ -14,15 +15,17 @@ mod tracking;
 
 pub use monitor::{Line, Monitors};
 pub use pause::{Pause, Paused};
+pub use renames::Renames;
 pub use settings::{OutputLimit, Settings};
 pub use slowlog::{SlowCommand, SlowLog, cut};
-pub use stats::{CommandStats, Spikes, Stat};
+pub use stats::{CommandStats, Counter, Spikes, Stat, longest};
 pub use tracking::{Changes, Options, Post, Tracker, Tracking, keys_in};
 
 use crate::Bytes;
 use crate::pubsub::{Broker, Subscriber};
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::Waker;
@@ -38,8 +41,32 @@ pub struct Clients {
     pub stats: CommandStats,
     pub tracking: Tracking,
     pub traffic: Traffic,
+    pub ids: Ids,
     /// Told by SHUTDOWN: the listeners of the store.
     stops: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
+}
+
+/// Names of a store as a server, forty hexadecimal digits each.
+pub struct Ids {
+    /// Of this run.
+    pub run: String,
+    /// As a node of a cluster.
+    pub node: String,
+    /// Of its history, as replicas would ask for it.
+    pub history: Mutex<String>,
+}
+
+impl Default for Ids {
+    fn default() -> Ids {
+        Ids { run: fresh_id(), node: fresh_id(), history: Mutex::new(fresh_id()) }
+    }
+}
+
+/// Forty hexadecimal digits from the randomness that the standard library draws for its hash maps: they name things, and
+/// nothing else depends on them.
+pub fn fresh_id() -> String {
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}{:08x}", random(), random(), random() as u32)
 }
 
 /// What went over connections.

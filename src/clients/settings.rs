@@ -1,5 +1,6 @@
 //! What is set for all clients of a store.
 
+use super::Renames;
 use crate::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 
@@ -25,6 +26,20 @@ pub struct Settings {
     pub port: AtomicI64,
     pub bind: RwLock<String>,
     pub unix_socket: RwLock<String>,
+    pub tls_port: AtomicI64,
+    /// Seconds after which the kernel looks whether a silent peer is still there; 0 for never.
+    pub keepalive: AtomicI64,
+    /// Whether the store is a cluster of one node.
+    pub cluster: AtomicBool,
+    /// The address that CLUSTER names, if not the one that a client came to.
+    pub announced: RwLock<String>,
+    /// The file that the server was configured from, if any.
+    pub file: RwLock<String>,
+    pub renames: Renames,
+    /// Whether INFO tells how long commands take.
+    pub tracks_latency: AtomicBool,
+    /// Which percentiles it tells.
+    pub percentiles: RwLock<Vec<f64>>,
 }
 
 /// How much may wait to be written to a client.
@@ -58,6 +73,14 @@ impl Default for Settings {
             port: AtomicI64::new(0),
             bind: RwLock::default(),
             unix_socket: RwLock::default(),
+            tls_port: AtomicI64::new(0),
+            keepalive: AtomicI64::new(300),
+            cluster: AtomicBool::new(false),
+            announced: RwLock::default(),
+            file: RwLock::default(),
+            renames: Renames::default(),
+            tracks_latency: AtomicBool::new(true),
+            percentiles: RwLock::new(vec![50.0, 99.0, 99.9]),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::attend::Replies;
 use super::client::{self, name_session};
+use super::cluster;
 use super::reply::Reply;
 use super::row::{ALLOW_BUSY, FAST, Flags, Group, LOADING, NO_AUTH, NOSCRIPT, Row, Run, STALE};
 use super::session::{Protocol, Session};
@@ -62,7 +63,11 @@ fn echo(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn select(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
-    session.db = session.store.keyspace().database(i64::from(args.int32(1)?))?;
+    let (keyspace, db) = (session.store.keyspace(), args.int32(1)?);
+    if db != 0 {
+        cluster::deny(keyspace, "ERR SELECT is not allowed in cluster mode")?;
+    }
+    session.db = keyspace.database(i64::from(db))?;
     Ok(Reply::OK)
 }
 
@@ -124,13 +129,14 @@ fn hello(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn greeting(session: &Session) -> Reply {
-    let version = session.store.keyspace().rules.profile.version_text();
+    let keyspace = session.store.keyspace();
+    let version = keyspace.rules.profile.version_text();
     let facts = [
         ("server", Reply::bulk("redis")),
         ("version", Reply::bulk(version)),
         ("proto", Reply::Integer(if session.protocol == Protocol::Resp3 { 3 } else { 2 })),
         ("id", Reply::Integer(session.id as i64)),
-        ("mode", Reply::bulk("standalone")),
+        ("mode", Reply::bulk(if cluster::is_on(keyspace) { "cluster" } else { "standalone" })),
         ("role", Reply::bulk("master")),
         ("modules", Reply::Array(Vec::new())),
     ];

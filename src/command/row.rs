@@ -454,6 +454,15 @@ impl Row {
         }
     }
 
+    /// The indices of the words that say which slot of a cluster a command is for: keys, and channels of shards.
+    pub(super) fn slot_indices(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
+        let mut found: Vec<usize> = self.find_keys.map(|find| find(words)).unwrap_or_default();
+        for spec in self.keys {
+            found.extend(spec.keys(words)?);
+        }
+        Some(found)
+    }
+
     /// The indices of the words that are keys, in order, each once; `None` where a count among the words is off.
     pub fn key_indices(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
         let mut found = Vec::new();

@@ -160,13 +160,17 @@ fn role(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
 
 fn shutdown(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let mut options = args.options(1);
-    let (mut aborts, mut save) = (false, 0);
+    let (mut aborts, mut forced, mut saves, mut save) = (false, false, false, 0);
     while !options.is_done() {
         if options.take("ABORT") {
             aborts = true;
-        } else if options.take("SAVE") || options.take("NOSAVE") {
+        } else if options.take("SAVE") {
+            (saves, save) = (true, save + 1);
+        } else if options.take("NOSAVE") {
             save += 1;
-        } else if !options.take("NOW") && !options.take("FORCE") {
+        } else if options.take("FORCE") {
+            forced = true;
+        } else if !options.take("NOW") {
             return Err(Error::Syntax);
         }
     }
@@ -176,7 +180,10 @@ fn shutdown(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     if aborts {
         return Err(Error::text("ERR No shutdown in progress."));
     }
-    if !session.store.keyspace().clients.shut_down() {
+    let keyspace = session.store.keyspace();
+    // A store in memory has no place to save to.
+    let saved = !saves || keyspace.durable().is_none() || ops::durable::save(keyspace).is_ok();
+    if !saved && !forced || !keyspace.clients.shut_down() {
         return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     (session.replies, session.shown.closing) = (Replies::Off, true);

@@ -1,10 +1,11 @@
 //! A session: what a connection is to a server. SELECT, MULTI, WATCH and the RESP version live here.
 
 use super::args::Args;
-use super::attend::Replies;
+use super::attend::{Pace, Replies};
 use super::row::{Hold, ReadAsk, Row, Run};
+use super::slot::slot;
 use super::wait::{Asked, Awaited};
-use super::{Reply, find, find_sub, pubsub::Mail};
+use super::{Reply, cluster, find, find_sub, pubsub::Mail};
 use crate::acl::User;
 use crate::clients::{Client, Line, Origin, Shown, Tracker};
 use crate::effect::Effect;
@@ -67,6 +68,7 @@ pub struct Session {
     pub(super) tracker: Option<Arc<Tracker>>,
     pub(super) caching: bool,
     pub(super) replies: Replies,
+    pub(super) pace: Pace,
     /// It runs what MULTI queued: nothing may wait.
     pub(super) in_exec: bool,
     /// Every command of the store, if MONITOR asked for them.
@@ -124,6 +126,7 @@ impl Session {
             tracker: None,
             caching: false,
             replies: Replies::On,
+            pace: Pace::default(),
             in_exec: false,
             monitor: None,
         }
@@ -194,6 +197,7 @@ impl Session {
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         self.begin_command();
         let row = self.resolve(words).and_then(|row| self.check_allowed(row, words).map(|()| row));
+        let row = row.and_then(|row| self.check_slots(row, words).map(|()| row));
         let row = row.and_then(|row| self.admit(row).map(|()| row));
         let reply = match row {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
@@ -203,6 +207,7 @@ impl Session {
                 self.refuse_exec(&error)
             }
             Err(error) => {
+                self.reject(words);
                 self.fail_queue();
                 Err(error)
             }
@@ -265,8 +270,13 @@ impl Session {
 
     /// The reply as the session's protocol has it.
     pub(crate) fn answer(&self, reply: Result<Reply>) -> Result<Reply> {
+        self.outcome(reply).map(|reply| self.shape(reply))
+    }
+
+    /// The reply in all its kinds; an error that is the client's to hear is one.
+    pub(crate) fn outcome(&self, reply: Result<Reply>) -> Result<Reply> {
         match reply {
-            Ok(reply) => Ok(self.shape(reply)),
+            Ok(reply) => Ok(reply),
             Err(error @ (Error::Reentrant | Error::NotDurable(_) | Error::Disconnected(_))) => Err(error),
             Err(error) => {
                 self.store.keyspace().counts.error(&error);
@@ -302,7 +312,7 @@ impl Session {
         let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
         let profile = self.store.keyspace().rules.profile;
         let known = |row: &&Row| profile.has((row.since.0, row.since.1));
-        let row = find(name).filter(known).ok_or_else(|| unknown_command(words))?;
+        let row = self.find(name).filter(known).ok_or_else(|| unknown_command(words))?;
         let Run::Container(_) = row.run else { return check_arity(row, words, profile) };
         if words.len() < 2 {
             check_arity(row, words, profile)?;
@@ -310,6 +320,18 @@ impl Session {
         }
         let sub = find_sub(row, words[1]).filter(known);
         check_arity(sub.ok_or_else(|| unknown_subcommand(row, words[1]))?, words, profile)
+    }
+
+    /// The row of a command as a connection has to name it: `rename-command` concerns nobody else.
+    pub(super) fn find(&self, name: &[u8]) -> Option<&'static Row> {
+        let renames = &self.store.keyspace().clients.settings.renames;
+        if renames.is_empty() || !self.is_connection() {
+            return find(name);
+        }
+        match renames.original(name) {
+            Some(original) => find(original.as_bytes()),
+            None => find(name).filter(|row| !renames.hides(row.name)),
+        }
     }
 
     fn enqueue(&mut self, row: &'static Row, words: &[&[u8]]) -> Reply {
@@ -391,6 +413,10 @@ impl Session {
             self.unwatch_all(watching)?;
             return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
         }
+        if let Err(error) = self.check_queued_slots(&queue) {
+            self.unwatch_all(watching)?;
+            return Err(error);
+        }
         self.show_queue(queue.commands.iter().map(|(row, words)| (*row, &words[..])));
         let store = self.store.clone();
         let keyspace = store.keyspace();
@@ -412,6 +438,19 @@ impl Session {
             queue.commands.iter().map(|(row, words)| self.run_queued(&mut work, row, words)).collect();
         self.in_exec = false;
         work.commit_with(Ok(Reply::Array(replies)))
+    }
+
+    /// In a cluster all keys of a transaction are of one slot.
+    fn check_queued_slots(&self, queue: &Queue) -> Result<()> {
+        if !cluster::is_on(self.store.keyspace()) {
+            return Ok(());
+        }
+        let mut slots = Vec::new();
+        for (row, words) in &queue.commands {
+            let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+            slots.extend(row.slot_indices(&words).unwrap_or_default().into_iter().map(|at| slot(words[at])));
+        }
+        cluster::one_slot(slots.into_iter())
     }
 
     fn run_queued(&mut self, work: &mut Work<'_>, row: &'static Row, words: &[Bytes]) -> Reply {

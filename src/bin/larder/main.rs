@@ -5,8 +5,12 @@ mod help;
 mod lines;
 mod options;
 mod prompt;
+mod redis_conf;
+mod redis_server;
 mod serve;
+mod serve_tls;
 mod shell;
+mod signals;
 
 use clap::Parser;
 use options::{Bulk, Options};
@@ -24,6 +28,14 @@ const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 
 fn main() {
+    let mut args = std::env::args_os();
+    if redis_server::is_called(args.next().as_ref()) {
+        let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        match redis_server::run(args) {
+            Ok(()) => exit(FINE),
+            Err(error) => quit(&error, FAILED),
+        }
+    }
     if std::env::args_os().nth(1).is_some_and(|word| word == "serve") {
         match serve::run(std::env::args_os().skip(2)) {
             Ok(()) => exit(FINE),
