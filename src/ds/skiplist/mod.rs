@@ -85,16 +85,24 @@ impl<M: Handle> Path<M> {
 
     /// Goes from the top to the leaf of an entry or of its place, which begins to load.
     #[inline]
-    fn approach(top: Node<M>, score: f64, member: &[u8]) -> Self {
-        let (mut path, mut node) = (Path::new(top), top);
+    fn approach(&mut self, top: Node<M>, score: f64, member: &[u8]) {
+        let mut node = top;
         for level in (1..=node.level()).rev() {
             let slot = node.slot(score, member);
-            path.0[level] = Step { node, at: slot };
+            self.0[level] = Step { node, at: slot };
+            node.fetch_span(slot);
             node = node.children()[slot];
             node.fetch();
         }
-        path.0[0].node = node;
-        path
+        self.0[0].node = node;
+    }
+
+    /// Goes on to an entry that is there.
+    #[inline]
+    fn reach(&mut self, score: f64, member: &[u8]) -> bool {
+        let found = self.0[0].node.find_there(score, member);
+        self.0[0].at = found.unwrap_or(0);
+        found.is_some()
     }
 
     /// Goes on to the entry or to its place, and answers whether it is there.
@@ -238,15 +246,10 @@ impl<M: Handle> SkipList<M> {
 
     /// Adds an entry which is known to be absent. The score is a number; zeros of both signs are equal.
     pub fn insert(&mut self, score: f64, member: M) {
-        match self.approach(score, member.bytes()) {
-            Some(mut path) => self.insert_along(&mut path, score, member),
-            None => self.insert_first(score, member),
-        }
-    }
-
-    #[inline]
-    fn approach(&self, score: f64, member: &[u8]) -> Option<Path<M>> {
-        self.top.map(|top| Path::approach(top, score, member))
+        let Some(top) = self.top else { return self.insert_first(score, member) };
+        let mut path = Path::new(top);
+        path.approach(top, score, member.bytes());
+        self.insert_along(&mut path, score, member);
     }
 
     fn insert_first(&mut self, score: f64, member: M) {
@@ -267,7 +270,9 @@ impl<M: Handle> SkipList<M> {
 
     /// Takes out an entry and answers its member.
     pub fn remove(&mut self, score: f64, member: &[u8]) -> Option<M> {
-        let mut path = self.approach(score, member)?;
+        let top = self.top?;
+        let mut path = Path::new(top);
+        path.approach(top, score, member);
         path.arrive(score, member).then(|| {
             let Step { node, at } = path.0[0];
             let taken = node.members()[at];
@@ -293,12 +298,23 @@ impl<M: Handle> SkipList<M> {
 
     /// The rank of an entry, from 0.
     pub fn rank(&self, score: f64, member: &[u8]) -> Option<usize> {
-        self.rank_if(score, member, || true)
+        let (leaf, rank) = self.leaf_of(score, member)?;
+        leaf.find(score, member).ok().map(|at| rank + at)
     }
 
-    /// The same if `holds`, which is asked while the leaf is being loaded.
+    /// The rank of an entry which is there if `holds`; that is asked while the leaf is being loaded.
     #[inline]
     pub fn rank_if(&self, score: f64, member: &[u8], holds: impl FnOnce() -> bool) -> Option<usize> {
+        let (leaf, rank) = self.leaf_of(score, member)?;
+        if !holds() {
+            return None;
+        }
+        leaf.find_there(score, member).map(|at| rank + at)
+    }
+
+    /// The leaf of an entry or of its place, which begins to load, and the rank of its first entry.
+    #[inline]
+    fn leaf_of(&self, score: f64, member: &[u8]) -> Option<(Node<M>, usize)> {
         let (mut node, mut rank) = (self.top?, 0);
         while node.level() > 0 {
             let slot = node.slot(score, member);
@@ -307,10 +323,7 @@ impl<M: Handle> SkipList<M> {
             rank += node.spans()[..slot].iter().sum::<usize>();
             node = child;
         }
-        if !holds() {
-            return None;
-        }
-        node.find(score, member).ok().map(|at| rank + at)
+        Some((node, rank))
     }
 
     /// The entry of this rank.
