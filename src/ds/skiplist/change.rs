@@ -62,14 +62,7 @@ impl<M: Handle> SkipList<M> {
 
     /// The same, given the ways to the leaf where the entry is and to that where it belongs: inside the leaf if they are
     /// one.
-    fn rescore_along(
-        &mut self,
-        source: &mut Path<M>,
-        target: &mut Path<M>,
-        old: f64,
-        new: f64,
-        member: M,
-    ) {
+    fn rescore_along(&mut self, source: &mut Path<M>, target: &mut Path<M>, old: f64, new: f64, member: M) {
         debug_assert!(!new.is_nan());
         if !source.reach(old, member.bytes()) {
             return;

@@ -217,6 +217,28 @@ impl<M> Node<M> {
         self.slice(HEAD + self.room() * 2 * WORD)
     }
 
+    /// Under which child the entry of this rank stands, and its rank there: by eights, and then without branches.
+    #[inline]
+    pub(super) fn under(&self, mut rank: usize) -> (usize, usize) {
+        let (mut at, spans) = (0, self.spans());
+        for eight in spans.chunks_exact(8) {
+            let sum = eight.iter().sum::<usize>();
+            if rank < sum {
+                break;
+            }
+            rank -= sum;
+            at += 8;
+        }
+        let (mut sum, mut before, mut more) = (0, 0, 0);
+        for span in spans[at..].iter().take(8) {
+            sum += span;
+            let is_before = sum <= rank;
+            more += usize::from(is_before);
+            before = if is_before { sum } else { before };
+        }
+        (at + more, rank - before)
+    }
+
     #[inline]
     fn write<T>(&mut self, column: usize, at: usize, value: T) {
         assert!(at < self.room());
