@@ -86,7 +86,7 @@ fn what_is_no_request_ends_the_connection() {
     ] {
         assert_eq!(converse(&server, said.as_bytes()), replied, "{said:?}");
     }
-    store.keyspace().clients.settings.set_password(b"secret");
+    store.execute(["CONFIG", "SET", "requirepass", "secret"]).unwrap();
     let refused = |what| format!("-ERR Protocol error: unauthenticated {what} length\r\n");
     assert_eq!(converse(&server, b"*11\r\n"), refused("multibulk"));
     assert_eq!(converse(&server, b"*2\r\n$16385\r\n"), refused("bulk"));

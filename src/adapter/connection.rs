@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let reply = super::told(self.session.answer(reply))?;
         let takes_reply = self.session.takes_reply();
         if !confirms && !self.session.pushes_late() {
-            while let Some(push) = self.session.next_push()? {
+            while let Some(push) = self.session.next_before_reply()? {
                 self.send(&push);
             }
         }
@@ -158,6 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         while confirms && let Some(more) = self.session.next_confirmation() {
             self.send(&more);
+        }
+        while let Some(push) = self.session.next_of_keys()? {
+            self.send(&push);
         }
         self.is_last |= self.session.is_closing();
         Ok(())

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 
 /// Parameters of CONFIG that concern clients.
 pub struct Settings {
-    /// What AUTH must say; empty if nobody has to.
-    password: RwLock<Vec<u8>>,
     pub max_clients: AtomicI64,
     /// Seconds after which an idle connection ends; 0 for never.
     pub timeout: AtomicI64,
@@ -44,7 +42,6 @@ impl Default for Settings {
     fn default() -> Settings {
         let limit = |hard, soft, seconds| OutputLimit { hard, soft, seconds };
         Settings {
-            password: RwLock::default(),
             max_clients: AtomicI64::new(10_000),
             timeout: AtomicI64::new(0),
             protected: AtomicBool::new(true),
@@ -62,27 +59,5 @@ impl Default for Settings {
             bind: RwLock::default(),
             unix_socket: RwLock::default(),
         }
-    }
-}
-
-impl Settings {
-    pub fn password(&self) -> Vec<u8> {
-        self.password.read().clone()
-    }
-
-    pub fn set_password(&self, password: &[u8]) {
-        *self.password.write() = password.to_vec();
-    }
-
-    /// Whether a client has to say a password.
-    pub fn asks_password(&self) -> bool {
-        !self.password.read().is_empty()
-    }
-
-    /// Whether this is the password. The time it takes tells nothing but the lengths.
-    pub fn is_password(&self, given: &[u8]) -> bool {
-        let password = self.password.read();
-        let differ = password.iter().zip(given).fold(0, |differ, (a, b)| differ | (a ^ b));
-        password.is_empty() || (differ == 0 && password.len() == given.len())
     }
 }

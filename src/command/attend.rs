@@ -38,6 +38,9 @@ impl Session {
         if row.name == "EXEC" {
             self.show(row, words);
         }
+        if self.caching {
+            self.end_caching(row);
+        }
         self.tell();
         asked
     }
@@ -84,11 +87,12 @@ impl Session {
         }
     }
 
-    /// Tells others its names.
+    /// Tells others its names and its user.
     pub(super) fn tell_names(&self) {
         if let Some(client) = &self.client {
             client.tell(|state| {
                 (state.name, state.library) = (self.name.clone(), self.library.clone());
+                state.user = self.user().name.clone();
             });
         }
     }
@@ -100,8 +104,13 @@ impl Session {
 
     /// Has a connection give the password anew.
     pub(super) fn sign_out(&mut self) {
-        let asks = self.store.keyspace().clients.settings.asks_password();
-        self.signed_in = !self.is_connection() || !asks;
+        let asks = self.must_sign_in();
+        (self.signed_in, self.user) = (!self.is_connection() || !asks, None);
+    }
+
+    /// Whether who has not signed in can do nothing else.
+    pub(super) fn must_sign_in(&self) -> bool {
+        self.store.keyspace().acl.asks_password()
     }
 
     /// Where the session comes from, as CLIENT LIST shows it.
@@ -203,9 +212,8 @@ impl Session {
     }
 
     /// Whether it has signed in, or need not.
-    #[cfg(feature = "connections")]
     pub(crate) fn is_signed_in(&self) -> bool {
-        self.signed_in
+        self.signed_in || !self.must_sign_in()
     }
 
     /// The version of RESP it speaks.
@@ -225,6 +233,7 @@ fn redacted<'a>(row: &Row, words: &[&'a [u8]]) -> Vec<&'a [u8]> {
                 shown.iter_mut().skip(at + 1).take(2).for_each(|word| *word = HIDDEN);
             }
         }
+        "ACL|SETUSER" => shown[2..].fill(HIDDEN),
         "CONFIG|SET" => {
             for at in (2..words.len().saturating_sub(1)).step_by(2) {
                 if words[at].eq_ignore_ascii_case(b"requirepass") {

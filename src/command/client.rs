@@ -6,6 +6,7 @@ use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
+use super::tracking;
 use crate::clients::{Client, Origin, Paused, State};
 use crate::keyspace::wait::End;
 use crate::{Bytes, Error, Result, num};
@@ -49,10 +50,14 @@ pub(super) const SUBCOMMANDS: &[Row] = &[
         .named("CLIENT|NO-EVICT")
         .since(7, 0, 0)
         .doc("Protects the session from being ended for memory, as every session in the process is", "O(1)"),
-    Row::new("CLIENT GETREDIR", 2, COMMON, Group::Connection, Run::Session(get_redir))
-        .named("CLIENT|GETREDIR")
-        .since(6, 0, 0)
-        .doc("Answers the session that is sent invalidations; -1 while nothing is tracked", "O(1)"),
+    Row::new("CLIENT NO-TOUCH <ON|OFF>", 3, COMMON, Group::Connection, Run::Session(no_touch))
+        .named("CLIENT|NO-TOUCH")
+        .since(7, 2, 0)
+        .doc("Has what the session reads keep its time of access", "O(1)"),
+    tracking::TRACKING,
+    tracking::CACHING,
+    tracking::GETREDIR,
+    tracking::TRACKINGINFO,
     Row::new(
         "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]",
         -3,
@@ -98,10 +103,6 @@ pub(super) const SUBCOMMANDS: &[Row] = &[
         .named("CLIENT|REPLY")
         .since(3, 2, 0)
         .doc("Has a connection sent no replies, or not the next one; a call in the process answers all the same", "O(1)"),
-    Row::new("CLIENT TRACKINGINFO", 2, COMMON, Group::Connection, Run::Session(tracking_info))
-        .named("CLIENT|TRACKINGINFO")
-        .since(6, 2, 0)
-        .doc("Tells that nothing is tracked", "O(1)"),
     help::row("CLIENT HELP", "CLIENT|HELP", Group::Connection),
 ];
 
@@ -170,17 +171,12 @@ fn unblock(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     Ok(Reply::flag(session.unblock(id, how)))
 }
 
-fn get_redir(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    Ok(Reply::Integer(-1))
-}
-
-fn tracking_info(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    let facts = [
-        ("flags", Reply::Set(vec![Reply::bulk("off")])),
-        ("redirect", Reply::Integer(-1)),
-        ("prefixes", Reply::Array(Vec::new())),
-    ];
-    Ok(Reply::Map(facts.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect()))
+fn no_touch(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    if !args.is(2, "ON") && !args.is(2, "OFF") {
+        return Err(Error::Syntax);
+    }
+    session.shown.no_touch = args.is(2, "ON");
+    Ok(Reply::OK)
 }
 
 fn reply(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
@@ -315,7 +311,9 @@ fn line(session: &Session, client: &Client, state: &State) -> String {
     let size = size_of::<Client>() + size_of::<Session>() + input + output;
     let events = if output > 0 { "rw" } else { "r" };
     let command = state.command.to_ascii_lowercase();
-    let _ = write!(line, " tot-mem={size} events={events} cmd={command} user=default redir=-1");
+    let (user, tracker) = (state.user.to_string_lossy(), keyspace.clients.tracking.get(client.id));
+    let redirection = tracking::redirection(tracker.as_deref());
+    let _ = write!(line, " tot-mem={size} events={events} cmd={command} user={user} redir={redirection}");
     let _ = write!(line, " resp={}", if shown.resp3 { 3 } else { 2 });
     if keyspace.rules.profile.has((7, 2)) {
         let (name, version) = &state.library;
@@ -325,17 +323,47 @@ fn line(session: &Session, client: &Client, state: &State) -> String {
     line
 }
 
+impl Session {
+    /// Whether what a command reads keeps its time of access.
+    pub(super) fn keeps_stamps(&self, row: &Row) -> bool {
+        self.shown.no_touch && row.name != "TOUCH"
+    }
+
+    /// The session as CLIENT INFO shows it.
+    pub(super) fn client_line(&mut self) -> String {
+        let (client, state) = itself(self);
+        let mut line = line(self, &client, &state);
+        line.pop();
+        line
+    }
+
+    /// Ends a client; itself when its command is done, if it is a connection.
+    pub(super) fn end(&mut self, client: &Client) {
+        if client.id == self.id && self.is_connection() {
+            self.shown.closing = true;
+        } else {
+            client.kill();
+            self.unblock(client.id, End::TimedOut);
+        }
+    }
+}
+
 fn flags(session: &Session, client: &Client, state: &State) -> String {
     let shown = &state.shown;
+    let tracks = tracking::letters(session.store.keyspace().clients.tracking.get(client.id).as_ref());
     let all = [
         ('O', shown.monitors),
         ('P', shown.subscriptions != [0; 3]),
         ('x', shown.queued.is_some()),
         ('b', session.store.keyspace().is_blocked(client.id)),
+        tracks[0],
+        tracks[1],
+        tracks[2],
         ('c', shown.closing),
         ('A', client.is_killed()),
         ('U', client.origin.is_unix),
         ('e', shown.no_evict),
+        ('T', shown.no_touch),
     ];
     let flags: String = all.into_iter().filter(|(_, set)| *set).map(|(letter, _)| letter).collect();
     if flags.is_empty() { "N".into() } else { flags }
@@ -350,6 +378,7 @@ struct Doomed<'a> {
     kind: Option<Kind>,
     peer: Option<&'a [u8]>,
     local: Option<&'a [u8]>,
+    user: Option<&'a [u8]>,
     spares_itself: bool,
 }
 
@@ -359,6 +388,7 @@ impl Doomed<'_> {
             && self.kind.is_none_or(|kind| kind == Kind::of(state))
             && self.peer.is_none_or(|addr| addr == client.origin.peer.as_bytes())
             && self.local.is_none_or(|addr| addr == client.origin.local.as_bytes())
+            && self.user.is_none_or(|user| state.user == *user)
             && !(itself && self.spares_itself)
     }
 }
@@ -367,7 +397,7 @@ fn kill(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let old = args.len() == 3;
     let doomed = match args.rest(2) {
         [addr] => Doomed { peer: Some(addr), ..Doomed::default() },
-        _ => read_doomed(args)?,
+        _ => read_doomed(session, args)?,
     };
     let (me, _) = itself(session);
     let mut killed = 0;
@@ -377,12 +407,7 @@ fn kill(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
             continue;
         }
         killed += 1;
-        if itself && session.is_connection() {
-            session.shown.closing = true;
-        } else {
-            client.kill();
-            session.unblock(client.id, End::TimedOut);
-        }
+        session.end(&client);
     }
     match (old, killed) {
         (true, 0) => Err(Error::text("ERR No such client")),
@@ -391,7 +416,7 @@ fn kill(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     }
 }
 
-fn read_doomed<'a>(args: &Args<'a>) -> Result<Doomed<'a>> {
+fn read_doomed<'a>(session: &Session, args: &Args<'a>) -> Result<Doomed<'a>> {
     let mut doomed = Doomed { spares_itself: true, ..Doomed::default() };
     let mut options = args.options(2);
     while !options.is_done() {
@@ -406,7 +431,7 @@ fn read_doomed<'a>(args: &Args<'a>) -> Result<Doomed<'a>> {
         } else if options.take_with("LADDR", 1) {
             doomed.local = Some(options.word()?);
         } else if options.take_with("USER", 1) {
-            check_user(options.word()?)?;
+            doomed.user = Some(check_user(session, options.word()?)?);
         } else if options.take_with("SKIPME", 1) {
             doomed.spares_itself = match options.word()?.to_ascii_lowercase().as_slice() {
                 b"yes" => true,
@@ -420,10 +445,9 @@ fn read_doomed<'a>(args: &Args<'a>) -> Result<Doomed<'a>> {
     Ok(doomed)
 }
 
-/// There is one user.
-fn check_user(name: &[u8]) -> Result<()> {
-    if name == b"default" {
-        return Ok(());
+fn check_user<'a>(session: &Session, name: &'a [u8]) -> Result<&'a [u8]> {
+    if session.store.keyspace().acl.user(name).is_some() {
+        return Ok(name);
     }
     Err(Error::owned(format!("ERR No such user '{}'", String::from_utf8_lossy(name))))
 }

@@ -8,6 +8,7 @@ use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, Flags, Group, Hold, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
+use crate::acl::{Acl, CAN_HASH, Fault};
 use crate::clients::{OutputLimit, Settings};
 use crate::ds::glob;
 use crate::keyspace::{Keyspace, Work};
@@ -68,8 +69,10 @@ enum Parameter<'a> {
     Number(&'a AtomicI64, i64, i64),
     /// `yes` or `no`.
     Flag(&'a AtomicBool),
-    /// What AUTH must say.
-    Password(&'a Settings),
+    /// What the default user must say.
+    Password(&'a Acl),
+    /// Which channels new users may use: all, or none.
+    Channels(&'a AtomicBool),
     /// How much may wait to be written to clients.
     OutputLimits(&'a Settings),
     /// Which keyspace events are told on channels.
@@ -103,6 +106,8 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
     let databases = keyspace.databases.to_string();
     let logged = if keyspace.log().is_some() { "yes" } else { "no" };
     all.extend(of_clients(&keyspace.clients.settings));
+    all.extend(of_users(&keyspace.acl));
+    let max_keys = &keyspace.clients.tracking.max_keys;
     all.extend([
         ("appendonly", Parameter::Fact(logged.into(), false)),
         ("cluster-enabled", Parameter::Fact("no".into(), true)),
@@ -112,6 +117,7 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
         ("maxmemory-policy", Parameter::Fact("noeviction".into(), false)),
         ("notify-keyspace-events", Parameter::Events(&keyspace.broker.notices)),
         ("save", Parameter::Fact(String::new(), false)),
+        ("tracking-table-max-keys", Parameter::Number(max_keys, 0, i64::MAX)),
     ]);
     all
 }
@@ -130,11 +136,21 @@ fn of_clients(settings: &Settings) -> Vec<(&'static str, Parameter<'_>)> {
         ("maxclients", number(&settings.max_clients, 1, u32::MAX.into())),
         ("port", fact(settings.port.load(Relaxed).to_string())),
         ("protected-mode", Parameter::Flag(&settings.protected)),
-        ("requirepass", Parameter::Password(settings)),
         ("slowlog-log-slower-than", number(&settings.slower_than, -1, i64::MAX)),
         ("slowlog-max-len", number(&settings.slowlog_len, 0, i64::MAX)),
         ("timeout", number(&settings.timeout, 0, i32::MAX.into())),
         ("unixsocket", fact(settings.unix_socket.read().clone())),
+    ]
+}
+
+/// What concerns users.
+fn of_users(acl: &Acl) -> [(&'static str, Parameter<'_>); 4] {
+    let file = acl.file.read().as_ref().map_or_else(String::new, |path| path.display().to_string());
+    [
+        ("acl-pubsub-default", Parameter::Channels(&acl.all_channels)),
+        ("aclfile", Parameter::Fact(file, true)),
+        ("acllog-max-len", Parameter::Number(&acl.log_len, 0, i64::MAX)),
+        ("requirepass", Parameter::Password(acl)),
     ]
 }
 
@@ -155,7 +171,10 @@ impl Parameter<'_> {
             Parameter::Setting(setting, _) => setting.get().to_string(),
             Parameter::Number(number, ..) => number.load(Relaxed).to_string(),
             Parameter::Flag(flag) => if flag.load(Relaxed) { "yes" } else { "no" }.into(),
-            Parameter::Password(settings) => String::from_utf8_lossy(&settings.password()).into_owned(),
+            Parameter::Password(acl) => String::from_utf8_lossy(&acl.required()).into_owned(),
+            Parameter::Channels(all) => {
+                if all.load(Relaxed) { "allchannels" } else { "resetchannels" }.into()
+            }
             Parameter::OutputLimits(settings) => output_limits(settings),
             Parameter::Events(notices) => notices.letters(),
             Parameter::Fact(value, _) => value.clone(),
@@ -214,7 +233,7 @@ enum Change<'a> {
     Events(&'a Notices, &'a [u8]),
     Number(&'a AtomicI64, i64),
     Flag(&'a AtomicBool, bool),
-    Password(&'a Settings, &'a [u8]),
+    Password(&'a Acl, &'a [u8]),
     OutputLimits(&'a Settings, [OutputLimit; 3]),
 }
 
@@ -225,7 +244,10 @@ impl Change<'_> {
             Change::Events(notices, letters) => notices.configure(letters),
             Change::Number(number, value) => number.store(value, Relaxed),
             Change::Flag(flag, on) => flag.store(on, Relaxed),
-            Change::Password(settings, password) => settings.set_password(password),
+            Change::Password(acl, password) => {
+                // That it can be hashed was seen before.
+                let _ = acl.require(password);
+            }
             Change::OutputLimits(settings, limits) => *settings.output_limits.write() = limits,
         }
     }
@@ -257,7 +279,18 @@ fn check<'a>(parameter: &Parameter<'a>, value: &'a [u8]) -> Result<Option<Change
             };
             return Ok(Some(Change::Flag(flag, on)));
         }
-        Parameter::Password(settings) => return Ok(Some(Change::Password(settings, value))),
+        Parameter::Password(_) if !CAN_HASH && !value.is_empty() => return Err(Fault::NoHash.to_string()),
+        Parameter::Password(acl) => return Ok(Some(Change::Password(acl, value))),
+        Parameter::Channels(all) => {
+            let on = match value.to_ascii_lowercase().as_slice() {
+                b"allchannels" => true,
+                b"resetchannels" => false,
+                _ => {
+                    return Err("argument(s) must be one of the following: allchannels, resetchannels".into());
+                }
+            };
+            return Ok(Some(Change::Flag(all, on)));
+        }
         Parameter::OutputLimits(settings) => {
             return Ok(Some(Change::OutputLimits(settings, read_output_limits(settings, value)?)));
         }

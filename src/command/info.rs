@@ -4,6 +4,7 @@
 use super::args::Args;
 use super::reply::Reply;
 use super::row::{Group, Hold, LOADING, Row, Run, STALE};
+use crate::acl::Why;
 use crate::keyspace::Work;
 use crate::log::{Health, Log};
 use crate::pubsub::Topic;
@@ -84,7 +85,7 @@ fn clients(work: &mut Work<'_>, out: &mut String) {
     field(out, "cluster_connections", 0);
     field(out, "maxclients", work.keyspace().clients.settings.max_clients.load(Relaxed));
     field(out, "blocked_clients", work.keyspace().blocked_sessions());
-    field(out, "tracking_clients", 0);
+    field(out, "tracking_clients", work.keyspace().clients.tracking.counts()[0]);
 }
 
 fn memory(work: &mut Work<'_>, out: &mut String) {
@@ -162,6 +163,17 @@ fn stats(work: &mut Work<'_>, out: &mut String) {
     field(out, "pubsub_channels", broker.count(Topic::Channel));
     field(out, "pubsub_patterns", broker.count(Topic::Pattern));
     field(out, "pubsubshard_channels", broker.count(Topic::Shard));
+    if work.keyspace().rules.profile.has((7, 2)) {
+        let reasons =
+            [("auth", Why::Auth), ("cmd", Why::Command), ("key", Why::Key), ("channel", Why::Channel)];
+        for (name, why) in reasons {
+            field(out, &format!("acl_access_denied_{name}"), work.keyspace().acl.log.count(why));
+        }
+    }
+    let [_, keys, items, prefixes] = work.keyspace().clients.tracking.counts();
+    field(out, "tracking_total_keys", keys);
+    field(out, "tracking_total_items", items);
+    field(out, "tracking_total_prefixes", prefixes);
     field(out, "total_error_replies", counts.errors.lock().values().sum::<u64>());
     field(out, "total_reads_processed", traffic.reads.load(Relaxed));
     field(out, "total_writes_processed", traffic.writes.load(Relaxed));

@@ -1,6 +1,7 @@
 //! Floor 4, the text door: rows, argument parsing, replies, sessions.
 #![allow(missing_docs)]
 
+mod acl;
 mod args;
 mod attend;
 pub mod grammar;
@@ -30,6 +31,7 @@ mod keyspace;
 mod latency;
 mod list;
 mod list_wait;
+mod permission;
 mod pubsub;
 mod scripting;
 mod server;
@@ -41,11 +43,13 @@ mod stream_group;
 mod stream_info;
 mod stream_read;
 mod string;
+mod tracking;
 mod transactions;
 mod wait;
 mod zset;
 mod zset_algebra;
 
+pub(crate) use permission::load_users;
 pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;

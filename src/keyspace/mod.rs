@@ -18,6 +18,7 @@ pub use crate::effect::{Effect, Unit};
 pub use durable::Durable;
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 
+use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
 use crate::ds::key_order::KeyOrder;
@@ -125,6 +126,8 @@ pub struct Keyspace {
     waits: WaitBook,
     /// Who is connected.
     pub clients: Clients,
+    /// Who may do what.
+    pub acl: Acl,
     pub tally: Tally,
     pub counts: Counts,
     /// Sources of libraries of functions that files brought along: kept, and written again.
@@ -195,6 +198,7 @@ impl Keyspace {
             broker,
             waits: WaitBook::default(),
             clients: Clients::default(),
+            acl: Acl::default(),
             tally: Tally::default(),
             counts: Counts::default(),
             libraries: Mutex::new(Vec::new()),

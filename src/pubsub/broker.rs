@@ -328,6 +328,7 @@ impl Post<'_> {
             pattern: None,
             payload: Bytes::from(self.payload),
             sharded: self.sharded,
+            told: Default::default(),
         });
         reader.push(Message { pattern: pattern.cloned(), ..made.clone() }, self.after);
         self.receivers += 1;

@@ -42,6 +42,22 @@ pub struct Message {
     pub payload: Bytes,
     /// Whether it came by a shard channel ([`Store::spublish`](crate::Store::spublish)).
     pub sharded: bool,
+    /// What it is, where it is none that was published.
+    pub(crate) told: Told,
+}
+
+/// What a session is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Told {
+    /// What somebody published.
+    #[default]
+    Published,
+    /// Keys changed: the payload has them.
+    Invalid,
+    /// All keys did.
+    AllInvalid,
+    /// The client that was to be told in this one's place has gone: the payload has its number.
+    Broken,
 }
 
 /// What has a size, for a bound in bytes.
@@ -73,6 +89,11 @@ impl After {
 
     fn wake(&mut self) {
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Has a task woken at the end.
+    pub fn wake_later(&mut self, waker: Option<Waker>) {
+        self.wakers.extend(waker);
     }
 
     fn wait_for(&mut self, inbox: Arc<dyn Sleeper>) {

@@ -189,7 +189,7 @@ impl Shared {
         if clients.traffic.connections.load(Relaxed) as i64 >= settings.max_clients.load(Relaxed) {
             clients.traffic.rejected.fetch_add(1, Relaxed);
             tasks.spawn(farewell(stream, TOO_MANY));
-        } else if !is_near && settings.protected.load(Relaxed) && !settings.asks_password() {
+        } else if !is_near && settings.protected.load(Relaxed) && !self.store.keyspace().acl.asks_password() {
             clients.traffic.rejected.fetch_add(1, Relaxed);
             tasks.spawn(farewell(stream, DENIED));
         } else {

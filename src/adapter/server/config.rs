@@ -125,7 +125,8 @@ impl Config {
     pub(super) fn apply(&self, store: &Store, addrs: &[SocketAddr]) {
         let settings = &store.keyspace().clients.settings;
         if let Some(password) = &self.password {
-            settings.set_password(password);
+            // A build with a listener can hash it.
+            let _ = store.keyspace().acl.require(password);
         }
         if let Some(max_clients) = self.max_clients {
             settings.max_clients.store(max_clients.max(1).into(), Relaxed);

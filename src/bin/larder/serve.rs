@@ -37,6 +37,10 @@ struct Serve {
     #[arg(long, value_name = "PASSWORD")]
     requirepass: Option<String>,
 
+    /// File of users: read at the start, and by ACL LOAD
+    #[arg(long, value_name = "PATH")]
+    aclfile: Option<PathBuf>,
+
     /// Most connections at a time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     maxclients: u32,
@@ -69,8 +73,11 @@ struct Serve {
 /// Serves until SHUTDOWN.
 pub fn run(args: impl Iterator<Item = OsString>) -> io::Result<()> {
     let options = Serve::parse_from(std::iter::once("larder serve".into()).chain(args));
-    let store = Store::builder().profile(options.profile.into()).databases(options.databases).build();
-    let store = store.map_err(io::Error::other)?;
+    let mut builder = Store::builder().profile(options.profile.into()).databases(options.databases);
+    if let Some(path) = &options.aclfile {
+        builder = builder.acl_file(path);
+    }
+    let store = builder.build().map_err(io::Error::other)?;
     let server = Server::bind(&store, options.config())?;
     let mut out = io::stdout().lock();
     for addr in server.addrs() {
