@@ -14,7 +14,8 @@
 //! sketches (ids come evenly). XACK of a random id among half a million takes two misses in each list instead of twenty.
 //!
 //! Few entries, as of groups and consumers by their names, have one chunk, which is found without a search and searched
-//! without a guess: 7 ns instead of 22-42 for a number, 13-34 instead of 58-90 for a name. To load an id's place in the
+//! without a guess: 7 ns instead of 22-42 for a number, 13-34 instead of 58-90 for a name; XACK takes 2,570
+//! instructions instead of 3,290. To load an id's place in the
 //! second list while the first closes up was tried and brought nothing (removal from both 890-1450 ns with it, 600-970
 //! without, 730-970 before).
 

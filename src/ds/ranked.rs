@@ -7,6 +7,13 @@
 //!
 //! The one danger is a pointer in the order to a block that is gone. So both halves are private here, an entry leaves the
 //! order before its member leaves the index, and the order is dropped first.
+//!
+//! Small things that were tried, in instructions a call among thirty thousand members, before and since: a new member is
+//! not looked for again where no slot has its tag (ZADD 2,591, 2,547); the order finds by score alone who is there (ZRANK
+//! 1,242, 1,201; ZADD of a new score 3,225, 2,987); what leaves the order is found in the index by its block, and a lone
+//! member that is popped makes no list (ZPOPMIN 2,330, 2,315, which is nothing). What ZSCORE waited for before were about
+//! three cold lines, ZPOPMIN four, ZRANK eight, ZADD of a new member nearly nineteen, by a simulated cache of 2 MiB and
+//! 300,000 members.
 
 use super::frozen::{Chunks, Claim, Ghost, Home, Items};
 use super::member::{Member, MemberRef};

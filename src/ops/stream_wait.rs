@@ -2,6 +2,10 @@
 //!
 //! Since 7.2 a reader that waits is run again as a whole when one of its streams is written. In 7.0 it is given what that
 //! one stream has, and is told in words of its own that its group or stream has gone.
+//!
+//! A typed reading that is not to wait is taken under its keys' guards as it is, without the request a wait begins with;
+//! a stream is looked up once, and a group's entries are made pending together. By count of instructions, ten entries of
+//! thirty thousand: XREAD 19,140 before, 16,180 since; XREADGROUP 35,850 and 26,920.
 
 use super::stream::{self, open};
 use super::stream_group::{self as groups, Reader, StreamStart, Which};
