@@ -313,6 +313,17 @@ fn tcp_at_a_free_port_and_shutdown() {
 }
 
 #[test]
+fn every_word_of_shutdown_ends_the_server() {
+    for words in ["", "SAVE", "NOSAVE", "NOW", "FORCE", "NOSAVE NOW FORCE"] {
+        let (store, server) = serve();
+        let heard = converse(&server, format!("SHUTDOWN ABORT\r\nSHUTDOWN {words}\r\n").as_bytes());
+        assert_eq!(heard, "-ERR No shutdown in progress.\r\n");
+        server.wait();
+        store.set("k", words).expect("the store goes on without it");
+    }
+}
+
+#[test]
 fn nothing_is_left_of_a_server() {
     let store = Store::new();
     let at = path();
