@@ -7,7 +7,7 @@
 use super::args::Args;
 use super::help;
 use super::reply::Reply;
-use super::row::{FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
+use super::row::{Answer, FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
 use super::session::{Protocol, Session};
 use crate::clients::Line;
 use crate::keyspace::Work;
@@ -65,28 +65,28 @@ pub const ROWS: &[Row] = &[
 ];
 
 const ABOUT: &[Row] = &[
-    Row::new("PUBSUB CHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(channels))
-        .named("PUBSUB|CHANNELS")
+    asking("PUBSUB|CHANNELS", "PUBSUB CHANNELS [pattern]", -2, channels)
         .since(2, 8, 0)
         .doc("Lists the channels that somebody hears", "O(n) in channels"),
-    Row::new("PUBSUB NUMPAT", 2, ASKING, Group::PubSub, Run::Session(numpat))
-        .named("PUBSUB|NUMPAT")
+    asking("PUBSUB|NUMPAT", "PUBSUB NUMPAT", 2, numpat)
         .since(2, 8, 0)
         .doc("Counts the patterns that somebody has subscribed to", "O(1)"),
-    Row::new("PUBSUB NUMSUB [channel ...]", -2, ASKING, Group::PubSub, Run::Session(numsub))
-        .named("PUBSUB|NUMSUB")
+    asking("PUBSUB|NUMSUB", "PUBSUB NUMSUB [channel ...]", -2, numsub)
         .since(2, 8, 0)
         .doc("Counts the subscribers of channels, those by patterns aside", "O(n) in channels asked for"),
-    Row::new("PUBSUB SHARDCHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(shardchannels))
-        .named("PUBSUB|SHARDCHANNELS")
+    asking("PUBSUB|SHARDCHANNELS", "PUBSUB SHARDCHANNELS [pattern]", -2, shardchannels)
         .since(7, 0, 0)
         .doc("Lists the shard channels that somebody hears", "O(n) in shard channels"),
-    Row::new("PUBSUB SHARDNUMSUB [shardchannel ...]", -2, ASKING, Group::PubSub, Run::Session(shardnumsub))
-        .named("PUBSUB|SHARDNUMSUB")
+    asking("PUBSUB|SHARDNUMSUB", "PUBSUB SHARDNUMSUB [shardchannel ...]", -2, shardnumsub)
         .since(7, 0, 0)
         .doc("Counts the subscribers of shard channels", "O(n) in channels asked for"),
     help::row("PUBSUB HELP", "PUBSUB|HELP", Group::PubSub).since(6, 2, 0),
 ];
+
+/// The row of a question.
+const fn asking(name: &'static str, syntax: &'static str, arity: i32, run: Answer) -> Row {
+    Row::new(syntax, arity, ASKING, Group::PubSub, Run::Session(run)).named(name)
+}
 
 /// Commands that a session of RESP2 may use while it is subscribed: it could not tell other replies from messages.
 const WHILE_SUBSCRIBED: [&str; 9] = [

@@ -44,8 +44,7 @@ pub trait Wish: Send + Sync + 'static {
     }
 
     /// Takes what is there: from the key at `ready`, which was just written, or from the first of all that has any.
-    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>)
-    -> Result<Option<Self::Gift>>;
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Taken<Self>;
 
     /// Puts a gift that nobody received back where it came from; what never left stays. Answers it where that place is
     /// taken: its key holds another type by now.
@@ -58,6 +57,9 @@ pub trait Wish: Send + Sync + 'static {
         None
     }
 }
+
+/// What a wish took, if anything.
+pub type Taken<W> = Result<Option<<W as Wish>::Gift>>;
 
 /// A wish with all that is known of it before it is tried.
 pub struct Request<W> {
