@@ -11,7 +11,7 @@ use super::row::{Answer, FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB,
 use super::session::{Protocol, Session};
 use crate::clients::Line;
 use crate::keyspace::Work;
-use crate::pubsub::{Message, Subscriber, Topic, Until};
+use crate::pubsub::{ASIDE, Message, Subscriber, Topic, Until};
 use crate::{Bytes, Error, Result, sync};
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -161,25 +161,24 @@ impl Session {
             return Ok(Some(push));
         }
         let Some(mail) = &self.mail else { return Ok(None) };
-        let keyspace = self.store.keyspace();
-        let (clock, alarm) = (&keyspace.clock, &keyspace.broker.alarm);
-        let message = mail.subscriber.inbox.take(Until::after(clock, wait), clock, alarm);
+        let broker = &self.store.keyspace().broker;
+        let message = mail.subscriber.inbox.take(Until::after(&broker.clock, wait), &broker.alarm);
         self.received(message)
     }
 
     /// As [`Session::next_push`], or the promise to wake the task when there is something. Pending for ever while the
-    /// session has never subscribed.
+    /// session has never subscribed. A manual clock does not count who waits so ([`Clock::participant`](crate::Clock::participant)).
     pub fn poll_push(&mut self, task: &mut Context<'_>) -> Poll<Result<Reply>> {
         match self.next_push() {
             Ok(Some(push)) => return Poll::Ready(Ok(push)),
             Ok(None) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        if let Some(Poll::Ready(line)) = self.monitor.as_ref().map(|inbox| inbox.poll(0, task)) {
+        if let Some(Poll::Ready(line)) = self.monitor.as_ref().map(|inbox| inbox.poll(ASIDE, task)) {
             return Poll::Ready(line.map(monitored));
         }
         let Some(mail) = &self.mail else { return Poll::Pending };
-        match mail.subscriber.inbox.poll(0, task) {
+        match mail.subscriber.inbox.poll(ASIDE, task) {
             Poll::Ready(message) => {
                 let push = self.received(message.map(Some));
                 Poll::Ready(push.map(|push| push.unwrap_or(Reply::Null)))

@@ -8,7 +8,7 @@
 
 use super::reaper;
 use super::{Access, Key, Keyspace, Lock, Work};
-use crate::clock::{Clock, Due};
+use crate::clock::{self, Clock, Due};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{self, Condvar, Mutex};
 use crate::value::Kind;
@@ -307,9 +307,6 @@ pub struct WaitBook {
     lost: AtomicU64,
 }
 
-/// Numbers of tickets, for all stores: the stores of one clock are served in one order.
-static TICKETS: AtomicU64 = AtomicU64::new(1);
-
 impl Keyspace {
     /// How many sessions wait.
     pub fn blocked_sessions(&self) -> usize {
@@ -484,7 +481,7 @@ impl<W: Wish> Request<W> {
         let timed = self.timeout.filter(|_| waiter == Waiter::Task || keyspace.clock.is_manual());
         let about = About {
             // Taken under the guards of its keys, so that every queue is in order.
-            seq: TICKETS.fetch_add(1, Relaxed),
+            seq: clock::turn(),
             db: work.db,
             keys: queued.into(),
             targets: self.targets.into(),
