@@ -6,7 +6,7 @@
 use super::alarm::Alarm;
 use super::events::Notices;
 use super::inbox::End;
-use super::{After, Event, EventFilter, Inbox, Message, Topic};
+use super::{After, Event, EventFilter, Inbox, Message, Parcel, Topic};
 use crate::Bytes;
 use crate::clock::Clock;
 use crate::ds::glob;
@@ -333,7 +333,8 @@ impl Post<'_> {
             payload: Bytes::from(self.payload),
             sharded: self.sharded,
         });
-        reader.push(Message { pattern: pattern.cloned(), ..made.clone() }, self.after);
+        let copy = || Message { pattern: pattern.cloned(), ..made.clone() };
+        reader.push_made(made.size(), copy, self.after);
         self.receivers += 1;
     }
 }

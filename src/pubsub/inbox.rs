@@ -149,7 +149,13 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
 
     /// Puts something in, or does what is to be done when there is no room. Never waits.
     pub fn push(self: &Arc<Self>, item: T, after: &mut After) {
-        let (mut state, size) = (self.state.lock(), item.size());
+        self.push_made(item.size(), || item, after);
+    }
+
+    /// The same of something that is made only where there is room, in its place.
+    #[inline]
+    pub fn push_made(self: &Arc<Self>, size: usize, make: impl FnOnce() -> T, after: &mut After) {
+        let mut state = self.state.lock();
         if state.end.is_some() {
             return;
         }
@@ -160,7 +166,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
                 WhenFull::Block => {}
             }
         }
-        state.queue.push_back(item);
+        state.queue.push_back(make());
         state.bytes += size;
         self.waiting.store(state.queue.len(), Relaxed);
         if state.bound.when_full == WhenFull::Block {
