@@ -9,6 +9,8 @@ mod broken;
 mod messages;
 #[path = "loom_shards.rs"]
 mod shards;
+#[path = "loom_streams.rs"]
+mod streams;
 #[path = "loom_waiting.rs"]
 mod waiting;
 

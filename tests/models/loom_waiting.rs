@@ -1,7 +1,6 @@
 //! The waiter queue, how a ticket is handed over, and a result that is dropped unread.
 
 use super::*;
-use crate::Result;
 use crate::keyspace::wait::{Begun, End, Pending, Request, Taken, Waiter, Wish};
 use crate::keyspace::{Key, Work};
 use crate::ops::wait::Pop;
