@@ -49,6 +49,11 @@ pub enum Error {
     Unsupported(String),
     /// Reading or writing failed, as the operating system says.
     Io(std::io::ErrorKind, Box<str>),
+    /// A write was applied in memory, but the disk failed, for the reason stated: whether it would survive is not known,
+    /// and it must not be repeated blindly.
+    NotDurable(String),
+    /// Another opener, of this process or another, has the directory.
+    Locked,
 }
 
 /// Where something is damaged, and what is wrong there.
@@ -140,6 +145,8 @@ impl fmt::Display for Error {
             Error::Corrupt(corrupt) => write!(f, "ERR {corrupt}"),
             Error::Unsupported(what) => write!(f, "ERR {what}"),
             Error::Io(_, what) => write!(f, "ERR {what}"),
+            Error::NotDurable(why) => write!(f, "NOTDURABLE applied in memory, not on the disk: {why}"),
+            Error::Locked => f.write_str("ERR the directory is open elsewhere"),
         }
     }
 }

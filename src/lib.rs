@@ -14,12 +14,15 @@ mod command;
 pub mod digest;
 #[doc(hidden)]
 pub mod ds;
+mod effect;
 mod error;
 #[doc(hidden)]
 pub mod keyspace;
 mod limits;
 #[doc(hidden)]
 pub mod line;
+#[doc(hidden)]
+pub mod log;
 mod longdouble;
 mod num;
 mod ops;
@@ -41,6 +44,7 @@ pub use adapter::server;
 pub use api::Json;
 #[cfg(feature = "typed-messagepack")]
 pub use api::MessagePack;
+pub use api::Snapshotting;
 pub use api::{Aggregate, Scored, ZAddOptions, ZEnd, ZMix, ZRange, ZSetScan};
 pub use api::{AutoClaimed, MkStream, PendingEntry, PendingSummary, XAutoClaim};
 #[cfg(feature = "typed")]
@@ -65,6 +69,7 @@ pub use command::{Executing, Form, Protocol, Reply, Session};
 pub use command::{Row, grammar, replay, row, rows};
 pub use error::{Corrupt, Error, Result};
 pub use limits::Profile;
+pub use log::Fsync;
 pub use num::FloatStyle;
 pub use ops::bitmap::BitUnit;
 pub use ops::stream_group::StreamStart;

@@ -7,7 +7,7 @@ pub(crate) mod locks;
 
 #[cfg(not(all(test, any(larder_loom, shuttle))))]
 mod locks {
-    pub use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+    pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub use std::{sync::atomic, thread_local as locals};
 
     /// How often to look before a thread goes to sleep.
@@ -25,7 +25,9 @@ mod locks {
     }
 }
 
-pub(crate) use locks::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, looks};
+pub(crate) use locks::{
+    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, looks,
+};
 /// The locks of what the whole process shares: it outlives a model checker's runs, which must not see it.
 pub(crate) use parking_lot::{Condvar as ProcessCondvar, Mutex as ProcessMutex};
 use std::cell::{Cell, RefCell};

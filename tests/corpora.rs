@@ -6,9 +6,13 @@ mod support;
 #[path = "support/fuzz_bodies.rs"]
 mod fuzz_bodies;
 
+use larder::log::Mutant;
+use larder::log::manifest::Manifest;
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::case::{self, Action};
+use support::ledger::{Plan, Worker, open_ledger};
+use support::sim::Sim;
 
 fn corpus(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
@@ -55,6 +59,38 @@ fn glob() {
 #[test]
 fn resp() {
     replay("resp", fuzz_bodies::resp);
+}
+
+#[test]
+fn log() {
+    replay("log", fuzz_bodies::log);
+}
+
+#[test]
+fn manifest() {
+    replay("manifest", fuzz_bodies::manifest);
+}
+
+/// Writes the seeds of `log` and `manifest` anew, from directories after some work.
+#[test]
+#[ignore = "a tool: cargo test --test corpora -- --ignored sow_logs"]
+fn sow_logs() {
+    for number in 0..12 {
+        let (sim, plan) = (Sim::default(), Plan::of(number));
+        let opened = open_ledger(&sim, plan.seed, plan.fsync, Mutant::None).unwrap().unwrap();
+        let mut worker = Worker::new(&opened.log, Plan { rewrites: false, ..plan }, 0, 0);
+        worker.work(&sim);
+        let mut bytes = sim.content("larder.aof.1.incr.aof");
+        bytes.truncate(4000 - number as usize * 100);
+        bytes.insert(0, number as u8);
+        fs::write(corpus("log").join(format!("work-{number:02}")), bytes).unwrap();
+        let mut manifest = Manifest::new("larder.aof");
+        manifest.base = Some(manifest.base_part(number + 1));
+        manifest.incrs = (0..number).map(|n| manifest.incr_part(n + 7)).collect();
+        let text = manifest.text();
+        let kept = if number % 2 == 0 { &*text } else { text.split_once('\n').unwrap().1 };
+        fs::write(corpus("manifest").join(format!("parts-{number:02}")), kept).unwrap();
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Random commands: what the live store holds must be what its effects, replayed, give. The manual clock moves between
+//! Random commands: what the live store holds must be what its effects, replayed, give, and what its directory, opened
+//! again, gives: log alone, and base with what came after. The manual clock moves between
 //! commands and past every deadline before the last replay.
 //!
 //! `EFFECTS=20000 cargo test --test effects` runs more sequences, `EFFECTS_SEED=7` others.
@@ -10,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::generate::{self, Style, Words};
 use support::rng::Rng;
 use support::rows::{Row, rows};
+use support::sim::Sim;
 use support::{embedded, text};
 
 /// Sequences in a usual run, and steps in each.
@@ -25,6 +27,8 @@ enum Step {
     Advance(Duration),
     /// Active expiry's turn.
     Tick,
+    /// The log gets a new base.
+    Rewrite,
 }
 
 /// How a sequence is run.
@@ -41,7 +45,15 @@ impl Mode {
     }
 
     fn store(self, clock: &Clock) -> Store {
-        let store = embedded::store(clock, self.profile);
+        self.configured(embedded::store(clock, self.profile))
+    }
+
+    /// A store kept in a directory.
+    fn kept(self, clock: &Clock, sim: &Sim) -> Result<Store, String> {
+        Ok(self.configured(embedded::kept(clock, self.profile, sim).map_err(|e| format!("opening: {e}"))?))
+    }
+
+    fn configured(self, store: Store) -> Store {
         let settings = [
             ("hash-max-listpack-entries", "4"),
             ("hash-max-listpack-value", "16"),
@@ -97,7 +109,9 @@ fn sequence(seed: u64, rows: &[Row]) -> Vec<Step> {
                 now += by;
                 Step::Advance(Duration::from_millis(by))
             }
-            15..=16 => Step::Tick,
+            15 => Step::Tick,
+            16 if rng.chance(30) => Step::Rewrite,
+            16 => Step::Tick,
             17..=18 => line("MULTI"),
             19..=21 => line("EXEC"),
             22 => line("DISCARD"),
@@ -121,8 +135,8 @@ fn millis(time: SystemTime) -> u64 {
 
 /// Runs the steps and answers what is wrong afterwards, and how many replies were no errors.
 fn play(steps: &[Step], mode: Mode) -> Result<usize, String> {
-    let clock = Clock::manual();
-    let live = mode.store(&clock);
+    let (clock, sim) = (Clock::manual(), Sim::default());
+    let live = mode.kept(&clock, &sim)?;
     live.keyspace().record_effects(true);
     let mut session: Session = live.session();
     let mut good = 0;
@@ -134,6 +148,7 @@ fn play(steps: &[Step], mode: Mode) -> Result<usize, String> {
             }
             Step::Advance(by) => clock.advance(*by),
             Step::Tick => live.tick(),
+            Step::Rewrite => live.rewrite_log().map_err(|e| format!("a new base: {e}"))?,
         }
     }
     let (used, recount) = (live.memory_used(), live.keyspace().memory_recount());
@@ -147,10 +162,16 @@ fn play(steps: &[Step], mode: Mode) -> Result<usize, String> {
     load(&copy)?;
     early.set(clock.now());
     agree("replayed", &live, &copy)?;
+    live.flush().map_err(|e| format!("flush: {e}"))?;
+    let early = Clock::manual_at(UNIX_EPOCH);
+    let copy = mode.kept(&early, &sim.copy())?;
+    early.set(clock.now());
+    agree("reopened", &live, &copy)?;
     clock.advance(LATER);
     let late = mode.store(&clock);
     load(&late)?;
     agree("replayed after every deadline", &live, &late)?;
+    agree("reopened after every deadline", &live, &mode.kept(&clock, &sim.copy())?)?;
     Ok(good)
 }
 
@@ -186,6 +207,7 @@ fn shown(step: &Step) -> String {
         Step::Run(words) => format!("> {}", text::line(words)),
         Step::Advance(by) => format!("@ advance {}ms", by.as_millis()),
         Step::Tick => "@ tick".into(),
+        Step::Rewrite => "@ rewrite".into(),
     }
 }
 

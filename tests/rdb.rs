@@ -209,6 +209,36 @@ fn bytes_may_come_in_pieces() {
 
 /// Random commands of all types, under all profiles and small thresholds: a file, a compressed one, and a reload in memory
 /// give what was there, to the pending entries and the deadlines.
+/// A long file: one thread reads it and another puts away what was read, where the store may have threads.
+#[test]
+fn a_fault_far_into_a_long_file_leaves_the_store_alone() {
+    let entry = |n: usize| [b"\x00\x08".as_slice(), format!("{n:08}").as_bytes(), b"\x01v"].concat();
+    let file = |keys: &[usize], end: &[u8]| {
+        let mut file = b"REDIS0004\xfe\x00".to_vec();
+        keys.iter().for_each(|n| file.extend(entry(*n)));
+        [file.as_slice(), end].concat()
+    };
+    let many: Vec<usize> = (0..20_000).collect();
+    for background in [true, false] {
+        let store = Store::builder().background(background).build().unwrap();
+        store.set("before", "1").unwrap();
+        for (at, again) in [(19_999, 3), (5_000, 4_999), (1_023, 0), (1_024, 1_023)] {
+            let mut keys = many.clone();
+            keys[at] = again;
+            let refused = store.load_rdb(&file(&keys, b"\xff")[..]).unwrap_err();
+            let (what, offset) = (format!("'{again:08}' stands there twice"), 11 + (at + 1) * entry(0).len());
+            assert!(refused.to_string().contains(&what), "{refused}");
+            assert!(refused.to_string().contains(&offset.to_string()), "{refused}");
+        }
+        let cut = store.load_rdb(&file(&many, b"")[..]).unwrap_err();
+        assert!(cut.to_string().contains("it ends here"), "{cut}");
+        assert_eq!(store.dbsize().unwrap(), 1);
+        assert_eq!(store.load_rdb(&file(&many, b"\xff")[..]).unwrap().keys, 20_000);
+        assert_eq!(store.dbsize().unwrap(), 20_001);
+        assert_eq!(store.keyspace().memory_used(), store.keyspace().memory_recount());
+    }
+}
+
 #[test]
 fn random_stores_come_back() {
     let sequences = std::env::var("RDB").map_or(300, |n| n.parse().unwrap());

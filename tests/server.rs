@@ -137,7 +137,7 @@ fn field_deadline(store: &Store, after: Option<u64>) {
     let mut work = Work::begin(store.keyspace(), 0, Lock::One(key), Access::Write);
     let set = |edit: &mut Edit<'_, Hash>| edit.set_deadline(b"f", after.map(|ms| start + ms));
     work.edit::<Hash, _>(&key, false, set).unwrap();
-    work.commit();
+    work.commit().unwrap();
 }
 
 #[test]

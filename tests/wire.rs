@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use support::case::{self, Section};
 use support::door::Door;
-use support::embedded::{self, configure};
+use support::embedded;
 use support::wire::{self, Book, Connections, Wired};
 
 /// larder behind a socket.
@@ -43,10 +43,7 @@ impl Door for Socket {
         self.sessions.clear();
         self.server = None;
         self.clock = Clock::manual();
-        self.store = embedded::store(&self.clock, Profile::V7_0);
-        for (name, value) in &section.config {
-            configure(&self.store, name, value)?;
-        }
+        self.store = embedded::store_for(section, &self.clock, Profile::V7_0)?;
         let config = Config::new().unix_socket(&self.path).debug_commands();
         self.server = Some(Server::bind(&self.store, config).map_err(|e| e.to_string())?);
         self.sessions.version = if section.resp3 { 3 } else { self.version };

@@ -146,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends the reply of a command, with what came before it.
     fn finish(&mut self, reply: Result<Reply>) -> Result<()> {
         let confirms = matches!(reply, Ok(Reply::Push(_)));
-        let reply = self.session.answer(reply)?;
+        let reply = super::told(self.session.answer(reply))?;
         let takes_reply = self.session.takes_reply();
         if !confirms && !self.session.pushes_late() {
             while let Some(push) = self.session.next_push()? {

@@ -1,5 +1,6 @@
 //! The builder: settings of a store.
 
+use super::durable::Keeping;
 use super::{Shared, Store};
 use crate::clock::Clock;
 use crate::keyspace::{Keyspace, MAX_SHARDS, Settings};
@@ -24,6 +25,7 @@ pub struct Builder {
     profile: Profile,
     background: bool,
     ordered_keys: bool,
+    pub(super) keeping: Keeping,
 }
 
 impl Default for Builder {
@@ -36,6 +38,7 @@ impl Default for Builder {
             profile: Profile::default(),
             background: true,
             ordered_keys: false,
+            keeping: Keeping::default(),
         }
     }
 }
@@ -86,15 +89,24 @@ impl Builder {
         self
     }
 
-    /// Makes the store, or says which setting can't be used.
+    /// Makes the store, or says which setting can't be used. A store with a directory is opened there, as
+    /// [`open`](Self::open) does.
     pub fn build(self) -> Result<Store> {
+        if self.keeping.dir.is_some() {
+            return self.open();
+        }
+        self.check()?;
+        Ok(self.make())
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         if !self.shards.is_power_of_two() || self.shards > MAX_SHARDS {
             return Err(Error::Config(format!("shards must be a power of two up to {MAX_SHARDS}")));
         }
         if self.databases == 0 || self.databases > 1 << 16 {
             return Err(Error::Config("databases must be from 1 to 65536".into()));
         }
-        Ok(self.make())
+        Ok(())
     }
 
     pub(super) fn make(self) -> Store {

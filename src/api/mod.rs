@@ -5,6 +5,7 @@
 
 mod bitmap;
 mod builder;
+mod durable;
 mod expire;
 #[cfg(feature = "typed")]
 mod frugal;
@@ -35,6 +36,8 @@ mod zset_algebra;
 
 pub use bitmap::{Bit, BitField};
 pub use builder::Builder;
+pub use durable::Snapshotting;
+pub(crate) use durable::load_log_again;
 pub use expire::{Deadline, ExpireOptions, Ttl};
 pub use generic::CopyOptions;
 pub use geo::{GeoAddOptions, GeoCenter, GeoSearch};

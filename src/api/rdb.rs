@@ -116,7 +116,7 @@ impl Store<Shared> {
     pub fn save_rdb_live<W: Write>(&self, writer: W) -> Result<W> {
         use super::store::sealed::Runs;
         let mut writer = Writer::new(writer, FieldTtls::Drop);
-        self.scope.run(Lock::Walk, Access::Read, |work| ops::header(work, &mut writer))?;
+        self.scope.run(Lock::Walk, Access::Read, |work| ops::header_of(work.keyspace(), &mut writer))?;
         let snapshot = self.scope.keyspace.cut(|| Ok(()))?;
         let mut sink = ToRdb::new(&mut writer);
         snapshot.run(&mut sink)?;

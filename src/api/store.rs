@@ -101,16 +101,17 @@ impl sealed::Runs for Shared {
     #[inline]
     fn put(&self, key: &Key<'_>, bytes: &[u8], body: impl FnOnce(&mut Work<'_>) -> Result<()>) -> Result<()> {
         sync::check_outside_body()?;
+        self.keyspace.admit()?;
         let Some(mut work) = self.keyspace.overwrite(self.db, key, bytes) else { return Ok(()) };
         self.check_db()?;
         let answer = body(&mut work);
-        work.commit();
-        answer
+        work.commit_with(answer)
     }
 
     fn wait<W: Wish>(&self, request: Request<W>) -> Result<Option<W::Gift>> {
         sync::check_outside_body()?;
         self.check_db()?;
+        self.keyspace.admit()?;
         match request.begin(&self.keyspace, self.db, None, Waiter::Thread)? {
             Begun::Now(gift) => Ok(gift),
             Begun::Later(pending) => pending.block(),
@@ -126,10 +127,12 @@ impl sealed::Runs for Shared {
     ) -> Result<R> {
         sync::check_outside_body()?;
         self.check_db()?;
+        if access == Access::Write {
+            self.keyspace.admit()?;
+        }
         let mut work = Work::begin(&self.keyspace, self.db, lock, access);
         let answer = body(&mut work);
-        work.commit();
-        answer
+        work.commit_with(answer)
     }
 
     #[inline]
@@ -197,11 +200,15 @@ impl Store {
         Session::passing(self.clone()).execute(args)
     }
 
-    /// Removes what has expired and ends waits whose time is over, as the background reaper does. Only needed with
-    /// `.background(false)`.
+    /// Removes what has expired and ends waits whose time is over, as the background reaper does, and writes and syncs the
+    /// log as it is due. Only needed with `.background(false)`.
     pub fn tick(&self) {
         if sync::check_outside_body().is_ok() {
-            self.scope.keyspace.tick();
+            let keyspace = &self.scope.keyspace;
+            keyspace.tick();
+            if let Some(durable) = keyspace.durable() {
+                crate::ops::durable::turn(keyspace, durable);
+            }
         }
     }
 

@@ -40,8 +40,16 @@ impl sealed::Runs for Open<'_> {
         self.run(Lock::Many(&keys), Access::Write, |work| request.once(work))
     }
 
-    fn run<R>(&self, lock: Lock<'_>, _: Access, body: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
+    fn run<R>(
+        &self,
+        lock: Lock<'_>,
+        access: Access,
+        body: impl FnOnce(&mut Work<'_>) -> Result<R>,
+    ) -> Result<R> {
         self.check_named(lock)?;
+        if access == Access::Write {
+            self.keyspace.admit()?;
+        }
         let mut work = self.work.try_borrow_mut().map_err(|_| Error::Reentrant)?;
         body(&mut work)
     }
@@ -93,15 +101,15 @@ impl Store<Shared> {
     ) -> Result<R> {
         let named = drain(keys);
         let keys: Vec<Key<'_>> = named.iter().map(|bytes| self.scope.keyspace.key(bytes)).collect();
-        self.open(Lock::Many(&keys), Some(&named), body)
+        self.run_closed(Lock::Many(&keys), Some(&named), body)
     }
 
     /// Runs `body` with everything held, as [`Store::transaction`] does with some keys.
     pub fn transaction_all<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
-        self.open(Lock::All, None, body)
+        self.run_closed(Lock::All, None, body)
     }
 
-    fn open<R>(
+    fn run_closed<R>(
         &self,
         lock: Lock<'_>,
         named: Option<&[Bytes]>,
@@ -119,9 +127,10 @@ impl Store<Shared> {
         if !matches!(answer, Ok(Ok(_))) {
             work.roll_back();
         }
-        work.commit();
+        let committed = work.commit();
         // What the body put off for want of locks is done now.
         sync::check_outside_body()?;
-        answer.unwrap_or_else(|panic| resume_unwind(panic))
+        let answer = answer.unwrap_or_else(|panic| resume_unwind(panic))?;
+        committed.map(|()| answer)
     }
 }

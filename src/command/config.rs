@@ -101,9 +101,10 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
         }
     }
     let databases = keyspace.databases.to_string();
+    let logged = if keyspace.log().is_some() { "yes" } else { "no" };
     all.extend(of_clients(&keyspace.clients.settings));
     all.extend([
-        ("appendonly", Parameter::Fact("no".into(), false)),
+        ("appendonly", Parameter::Fact(logged.into(), false)),
         ("cluster-enabled", Parameter::Fact("no".into(), true)),
         ("databases", Parameter::Fact(databases, true)),
         ("list-compress-depth", Parameter::Fact("0".into(), false)),

@@ -18,15 +18,16 @@ pub(super) const ROW: Row = Row::new(
     Run::Work(debug),
 )
 .hold(Hold::All)
-// RELOAD puts everything anew.
+// RELOAD and LOADAOF put everything anew.
 .caches()
 .doc("Looks inside the store, for tests", "depends on the subcommand");
 
 /// How each subcommand is written, and what it does.
-const HELP: [(&str, &str); 9] = [
+const HELP: [(&str, &str); 10] = [
     ("DIGEST", "Answers a hash over all keys and values of all databases"),
     ("DIGEST-VALUE key [key ...]", "Answers a hash of the value of each key"),
     ("ERROR message", "Answers the message as an error"),
+    ("LOADAOF", "Completes the log, empties the store, and reads the log again"),
     ("OBJECT key", "Tells how the value of a key is held"),
     ("PROTOCOL type", "Answers a sample of a type of reply"),
     (
@@ -45,6 +46,7 @@ fn debug(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         (b"ERROR", [message]) => {
             Err(Error::owned(String::from_utf8_lossy(message).replace(['\r', '\n'], " ")))
         }
+        (b"LOADAOF", []) => crate::api::load_log_again(work).map(|()| Reply::OK),
         (b"OBJECT", [key]) => object(work, key),
         (b"PROTOCOL", [kind]) => sample(args, kind),
         (b"RELOAD", options) => reload(work, options),

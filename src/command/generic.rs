@@ -197,7 +197,12 @@ fn check_timeout(word: &[u8]) -> Result<()> {
     }
 }
 
-fn waitaof(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
+/// WAITAOF's answer: whether all is on this disk, and on how many others.
+fn synced(here: bool) -> Reply {
+    Reply::Array(vec![Reply::Integer(here.into()), Reply::Integer(0)])
+}
+
+fn waitaof(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let local = args.int(1)?;
     if !(0..=1).contains(&local) {
         return Err(Error::text("ERR value is out of range, value must between 0 and 1"));
@@ -206,10 +211,11 @@ fn waitaof(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
         return Err(Error::text("ERR value is out of range, must be positive"));
     }
     check_timeout(&args[3])?;
-    if local > 0 {
-        return Err(Error::text(
-            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
-        ));
-    }
-    Ok(Reply::Array(vec![Reply::Integer(0), Reply::Integer(0)]))
+    let Some(log) = session.store.keyspace().log() else {
+        let why = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+        return if local > 0 { Err(Error::text(why)) } else { Ok(synced(false)) };
+    };
+    // Under the guards of EXEC nothing waits for the disk.
+    let waits = local > 0 && !session.in_exec;
+    Ok(synced(if waits { log.flush().is_ok() } else { log.durable() >= log.last() }))
 }

@@ -5,6 +5,7 @@ use super::args::Args;
 use super::reply::Reply;
 use super::row::{Group, Hold, LOADING, Row, Run, STALE};
 use crate::keyspace::Work;
+use crate::log::{Health, Log};
 use crate::pubsub::Topic;
 use crate::{Bytes, Result, clock, ops};
 use std::fmt::Write;
@@ -111,12 +112,36 @@ fn human(bytes: usize) -> String {
 }
 
 fn persistence(work: &mut Work<'_>, out: &mut String) {
-    field(out, "loading", u8::from(work.keyspace().loading.load(Relaxed)));
+    let keyspace = work.keyspace();
+    field(out, "loading", u8::from(keyspace.loading.load(Relaxed)));
     field(out, "async_loading", 0);
-    field(out, "rdb_bgsave_in_progress", 0);
-    field(out, "aof_enabled", 0);
-    field(out, "aof_rewrite_in_progress", 0);
-    field(out, "aof_rewrite_scheduled", 0);
+    let Some(durable) = keyspace.durable() else {
+        field(out, "rdb_bgsave_in_progress", 0);
+        field(out, "aof_enabled", 0);
+        field(out, "aof_rewrite_in_progress", 0);
+        return field(out, "aof_rewrite_scheduled", 0);
+    };
+    let (saves, log) = (&durable.saves, durable.log.as_ref());
+    let status = |failed: bool| if failed { "err" } else { "ok" };
+    let (done, total) = saves.progress.lock().as_ref().map_or((0, 0), |p| (p.done(), p.total()));
+    let (saving, rewriting) = (saves.running.load(Relaxed), log.is_some_and(Log::is_rewriting));
+    field(out, "current_save_keys_processed", if saving || rewriting { done } else { 0 });
+    field(out, "current_save_keys_total", if saving || rewriting { total } else { 0 });
+    field(out, "rdb_changes_since_last_save", saves.changes.load(Relaxed));
+    field(out, "rdb_bgsave_in_progress", u8::from(saving));
+    field(out, "rdb_last_save_time", saves.last_ms.load(Relaxed) / 1000);
+    field(out, "rdb_last_bgsave_status", status(saves.failed.load(Relaxed)));
+    field(out, "aof_enabled", u8::from(log.is_some()));
+    field(out, "aof_rewrite_in_progress", u8::from(rewriting));
+    field(out, "aof_rewrite_scheduled", u8::from(saves.rewrite_waits.load(Relaxed)));
+    field(out, "aof_last_bgrewrite_status", status(saves.rewrite_failed.load(Relaxed)));
+    let Some(log) = log else { return };
+    let sizes = log.sizes();
+    field(out, "aof_last_write_status", status(log.health() != Health::Fine));
+    field(out, "aof_current_size", sizes.base + sizes.log);
+    field(out, "aof_base_size", durable.size_then.load(Relaxed));
+    field(out, "aof_buffer_length", sizes.buffered);
+    field(out, "aof_pending_bio_fsync", 0);
 }
 
 fn stats(work: &mut Work<'_>, out: &mut String) {

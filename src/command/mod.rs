@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod debug;
 mod dump;
+mod durable;
 mod expire;
 mod generic;
 mod geo;
@@ -77,6 +78,7 @@ const GROUPS: &[&[Row]] = &[
     transactions::ROWS,
     pubsub::ROWS,
     connection::ROWS,
+    durable::ROWS,
     server::ROWS,
     cluster::ROWS,
     scripting::ROWS,
@@ -116,13 +118,8 @@ pub fn replay(store: &crate::Store, units: &[crate::keyspace::Unit]) -> crate::R
     use std::sync::atomic::Ordering::SeqCst;
     let keyspace = store.keyspace();
     keyspace.loading.store(true, SeqCst);
-    let replayed = units.iter().flatten().try_for_each(|effect| {
-        let words: Vec<&[u8]> = effect.args.iter().map(|arg| &**arg).collect();
-        match Session::passing(store.db(effect.db)).replay_words(&words)? {
-            Reply::Error(error) => Err(error),
-            _ => Ok(()),
-        }
-    });
+    let mut session = Session::passing(store.clone());
+    let replayed = units.iter().flatten().try_for_each(|effect| session.replay(effect));
     keyspace.loading.store(false, SeqCst);
     replayed
 }

@@ -6,6 +6,7 @@ use super::row::{Hold, ReadAsk, Row, Run};
 use super::wait::{Asked, Awaited};
 use super::{Reply, find, find_sub, pubsub::Mail};
 use crate::clients::{Client, Line, Origin, Shown};
+use crate::effect::Effect;
 use crate::keyspace::wait::{End, Waiter};
 use crate::keyspace::watch::Flag;
 use crate::keyspace::{Access, Key, Lock, Work};
@@ -184,6 +185,7 @@ impl Session {
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         self.begin_command();
         let row = self.resolve(words).and_then(|row| self.check_allowed(row).map(|()| row));
+        let row = row.and_then(|row| self.admit(row).map(|()| row));
         let reply = match row {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
             Ok(row) if self.client.is_some() => return self.attended(row, words, waiter),
@@ -215,6 +217,16 @@ impl Session {
         self.check_listening(row)
     }
 
+    /// Refuses what would write while the log can't take it.
+    fn admit(&self, row: &Row) -> Result<()> {
+        let queued =
+            || self.multi.as_ref().is_some_and(|queue| queue.commands.iter().any(|(row, _)| row.writes()));
+        match row.writes() || row.name == "EXEC" && queued() {
+            true => self.store.keyspace().admit(),
+            false => Ok(()),
+        }
+    }
+
     /// Whether a command can be run at all.
     fn check(&self) -> Result<()> {
         if self.client.as_ref().is_some_and(|client| client.is_killed()) {
@@ -239,7 +251,7 @@ impl Session {
     pub(crate) fn answer(&self, reply: Result<Reply>) -> Result<Reply> {
         match reply {
             Ok(reply) => Ok(self.shape(reply)),
-            Err(error @ (Error::Reentrant | Error::Disconnected(_))) => Err(error),
+            Err(error @ (Error::Reentrant | Error::NotDurable(_) | Error::Disconnected(_))) => Err(error),
             Err(error) => {
                 self.store.keyspace().counts.error(&error);
                 Ok(Reply::Error(error))
@@ -248,12 +260,18 @@ impl Session {
     }
 
     /// Runs a recorded effect: every row is known, whatever the profile.
-    pub(super) fn replay_words(&mut self, words: &[&[u8]]) -> Result<Reply> {
+    pub(crate) fn replay(&mut self, effect: &Effect) -> Result<()> {
+        self.store.keyspace().database(effect.db as i64)?;
+        self.db = effect.db;
+        let words: Vec<&[u8]> = effect.args.iter().map(|word| &**word).collect();
         let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
-        let row = find(name).ok_or_else(|| unknown_command(words))?;
+        let row = find(name).ok_or_else(|| unknown_command(&words))?;
         let sub = words.get(1).and_then(|word| find_sub(row, word));
         let profile = self.store.keyspace().rules.profile;
-        self.run(check_arity(sub.unwrap_or(row), words, profile)?, words)
+        match self.run(check_arity(sub.unwrap_or(row), &words, profile)?, &words)? {
+            Reply::Error(error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn shape(&self, reply: Reply) -> Reply {
@@ -336,8 +354,7 @@ impl Session {
         };
         let mut work = Work::begin(keyspace, self.db, lock, access);
         let reply = handler(&mut work, &args);
-        work.commit();
-        reply
+        work.commit_with(reply)
     }
 
     /// Whether something is queued that CLIENT PAUSE WRITE would hold.
@@ -369,15 +386,13 @@ impl Session {
             work.on_db(*db, |w| w.settle(&key).and_then(|_| w.unwatch(&key, &watching.dirty)))?;
         }
         if watching.dirty.load(SeqCst) {
-            work.commit();
-            return Ok(Reply::NullArray);
+            return work.commit_with(Ok(Reply::NullArray));
         }
         self.in_exec = true;
         let replies =
             queue.commands.iter().map(|(row, words)| self.run_queued(&mut work, row, words)).collect();
         self.in_exec = false;
-        work.commit();
-        Ok(Reply::Array(replies))
+        work.commit_with(Ok(Reply::Array(replies)))
     }
 
     fn run_queued(&mut self, work: &mut Work<'_>, row: &'static Row, words: &[Bytes]) -> Reply {
@@ -421,8 +436,7 @@ impl Session {
             let mut work = Work::begin(store.keyspace(), db, Lock::One(key), Access::Write);
             // A key that has expired already is watched as the missing key it is.
             let watched = work.settle(&key).and_then(|_| work.watch(&key, &self.watching.dirty));
-            work.commit();
-            watched?;
+            work.commit_with(watched)?;
             self.watching.keys.push((db, Bytes::from(*bytes)));
         }
         Ok(Reply::OK)
@@ -442,8 +456,7 @@ impl Session {
             let key = keyspace.key(bytes);
             let mut work = Work::begin(keyspace, *db, Lock::One(key), Access::Write);
             let done = work.unwatch(&key, &watching.dirty);
-            work.commit();
-            done?;
+            work.commit_with(done)?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 pub mod cut;
-pub mod effect;
+pub mod durable;
 pub mod entry;
 mod reaper;
 pub mod shard;
@@ -14,7 +14,8 @@ pub mod wait;
 pub mod watch;
 mod work;
 
-pub use effect::{Effect, Unit};
+pub use crate::effect::{Effect, Unit};
+pub use durable::Durable;
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 
 use crate::clients::Clients;
@@ -29,7 +30,7 @@ use crate::{Bytes, Error, Result};
 use shard::{Shard, Space};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use tally::Tally;
 use wait::WaitBook;
 
@@ -107,9 +108,14 @@ pub struct Keyspace {
     pub loading: AtomicBool,
     /// The ordered key indexes by database, if they are kept.
     indexes: Option<Mutex<Vec<Arc<KeyIndex>>>>,
-    /// Whether effects are gathered.
+    /// Whether units say what they did: for the log, or for a test that gathers it.
     recording: AtomicBool,
+    gathers: AtomicBool,
     effects: Mutex<Vec<Unit>>,
+    /// Whether reads wait until what they saw is on the disk.
+    reads_wait: AtomicBool,
+    /// Where the store is kept, if it is.
+    durable: OnceLock<Box<Durable>>,
     /// Whether a snapshot is being taken.
     snapshotting: AtomicBool,
     /// Whether the reaper knows this store.
@@ -180,6 +186,9 @@ impl Keyspace {
             loading: AtomicBool::new(false),
             indexes: settings.ordered_keys.then(|| Mutex::new(Vec::new())),
             recording: AtomicBool::new(false),
+            gathers: AtomicBool::new(false),
+            reads_wait: AtomicBool::new(false),
+            durable: OnceLock::new(),
             effects: Mutex::new(Vec::new()),
             snapshotting: AtomicBool::new(false),
             reaped: AtomicBool::new(false),
@@ -239,6 +248,10 @@ impl Keyspace {
         if missed && self.broker.notices.wants(EventClass::KEYMISS) {
             drop(shard);
             self.tell_miss(db, key);
+        } else if self.reads_wait.load(Relaxed) {
+            let lsn = shard.lsn;
+            drop(shard);
+            self.wait_for_read(lsn);
         }
         answer
     }
@@ -313,7 +326,8 @@ impl Keyspace {
 
     /// Starts or stops gathering effects.
     pub fn record_effects(&self, on: bool) {
-        self.recording.store(on, Relaxed);
+        self.gathers.store(on, Relaxed);
+        self.recording.store(on || self.log().is_some(), Relaxed);
     }
 
     /// Takes the effects gathered so far, in lock order.
@@ -405,6 +419,9 @@ fn spells_int(bytes: &[u8]) -> bool {
 
 impl Drop for Keyspace {
     fn drop(&mut self) {
+        if let Some(durable) = self.durable.get() {
+            durable.leave();
+        }
         self.broker.close();
     }
 }

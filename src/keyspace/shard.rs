@@ -75,6 +75,8 @@ pub struct Shard {
     pub relics: Vec<Box<Space>>,
     /// How many keys expired.
     pub expired: AtomicU64,
+    /// The number of the last logged unit that wrote here.
+    pub lsn: u64,
 }
 
 impl Shard {

@@ -1,9 +1,23 @@
 //! Keys that are loaded beside a store, to be taken over by it at once: while a file is read no lock is held, nothing
 //! expires, nobody sees half of it, and a fault in its last byte leaves the store as it was.
+//!
+//! Reading a key and putting it into a table cost about the same, so that where threads are allowed a second one puts
+//! away what the first has read ([`load`]). A short file has been put away before it would have begun.
 
 use super::Keyspace;
 use super::entry::{Entry, Payload};
 use super::shard::Space;
+use crate::{Corrupt, Error, Result};
+use std::sync::mpsc::{SendError, SyncSender, sync_channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
+
+/// Keys that are handed on together.
+const BATCH: usize = 1024;
+/// Batches that wait to be put away at most.
+const BATCHES: usize = 4;
+
+/// Keys whose places in the tables are loaded together: one after the other, each would wait for the memory alone.
+const AHEAD: usize = 32;
 
 /// Loaded keys, by shard and database as in the store they are for.
 pub struct Staging<'k> {
@@ -12,9 +26,121 @@ pub struct Staging<'k> {
     keys: u64,
 }
 
+/// A key that was read.
+struct Fresh {
+    hash: u64,
+    db: usize,
+    /// Where the input was when it had been read.
+    offset: u64,
+    entry: Entry,
+}
+
+/// Takes keys as they are read.
+pub struct Intake<'s, 'e, 'k: 's> {
+    keyspace: &'k Keyspace,
+    scope: &'s Scope<'s, 'e>,
+    batch: Vec<Fresh>,
+    to: To<'s, 'k>,
+}
+
+/// Who puts the keys away.
+enum To<'s, 'k> {
+    Here(Staging<'k>),
+    Thread(SyncSender<Vec<Fresh>>, ScopedJoinHandle<'s, Result<Staging<'k>>>),
+    /// Nobody any more: a fault was found.
+    Nobody,
+}
+
+/// Has `read` read keys for this store, and answers them with what it answers. That a key comes twice is found some keys
+/// later, and told as a fault of the place where it stood.
+pub fn load<'k, T>(
+    keyspace: &'k Keyspace,
+    read: impl FnOnce(&mut Intake<'_, '_, 'k>) -> Result<T>,
+) -> Result<(Staging<'k>, T)> {
+    scope(|scope| {
+        let (batch, to) = (Vec::new(), To::Here(Staging::new(keyspace)));
+        let mut intake = Intake { keyspace, scope, batch, to };
+        let done = read(&mut intake);
+        // A fault of a key that was read before comes first.
+        let staging = intake.finish()?;
+        let done = done?;
+        Ok((staging.ok_or(Error::text("ERR what was read was not put away"))?, done))
+    })
+}
+
+impl<'s, 'k: 's> Intake<'s, '_, 'k> {
+    /// Adds a key that was read up to `offset`.
+    #[inline]
+    pub fn insert(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        deadline: Option<u64>,
+        access: u32,
+        payload: Payload<'_>,
+        offset: u64,
+    ) -> Result<()> {
+        let hash = self.keyspace.key(key).hash;
+        self.batch.push(Fresh { hash, db, offset, entry: Entry::new(hash, key, deadline, access, payload) });
+        if self.batch.len() < BATCH { Ok(()) } else { self.hand_on() }
+    }
+
+    fn hand_on(&mut self) -> Result<()> {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Here(mut staging) => {
+                staging.take(batch)?;
+                self.to = self.engage(staging);
+            }
+            To::Thread(send, thread) => match send.send(batch) {
+                Ok(()) => self.to = To::Thread(send, thread),
+                Err(_) => return ended(send, thread).map(drop),
+            },
+            To::Nobody => {}
+        }
+        Ok(())
+    }
+
+    /// Lets another thread go on, if the store and the system let it.
+    fn engage(&self, staging: Staging<'k>) -> To<'s, 'k> {
+        if !self.keyspace.background {
+            return To::Here(staging);
+        }
+        let ((send, batches), (give, given)) = (sync_channel(BATCHES), sync_channel::<Staging<'k>>(1));
+        let work = move || {
+            let mut staging = given.recv().map_err(|_| Error::text("ERR loading was given up"))?;
+            batches.iter().try_for_each(|batch| staging.take(batch))?;
+            Ok(staging)
+        };
+        let thread = Builder::new().name("larder-load".into()).spawn_scoped(self.scope, work);
+        match (thread, give.send(staging)) {
+            (Ok(thread), Ok(())) => To::Thread(send, thread),
+            (_, Err(SendError(staging))) => To::Here(staging),
+            (Err(_), Ok(())) => To::Nobody,
+        }
+    }
+
+    fn finish(mut self) -> Result<Option<Staging<'k>>> {
+        self.hand_on()?;
+        match self.to {
+            To::Here(staging) => Ok(Some(staging)),
+            To::Thread(send, thread) => ended(send, thread).map(Some),
+            To::Nobody => Ok(None),
+        }
+    }
+}
+
+/// What the thread has made when no more comes.
+fn ended<'k>(
+    send: SyncSender<Vec<Fresh>>,
+    thread: ScopedJoinHandle<'_, Result<Staging<'k>>>,
+) -> Result<Staging<'k>> {
+    drop(send);
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 impl<'k> Staging<'k> {
-    /// Nothing yet, for this store.
-    pub fn new(keyspace: &'k Keyspace) -> Self {
+    fn new(keyspace: &'k Keyspace) -> Self {
         let shards = (0..keyspace.shards()).map(|_| Vec::new()).collect();
         Staging { keyspace, shards, keys: 0 }
     }
@@ -24,29 +150,32 @@ impl<'k> Staging<'k> {
         self.keys
     }
 
-    /// Adds a key; false if it is there already.
-    #[inline]
-    pub fn insert(
-        &mut self,
-        db: usize,
-        key: &[u8],
-        deadline: Option<u64>,
-        access: u32,
-        payload: Payload<'_>,
-    ) -> bool {
+    /// Puts keys into their tables.
+    fn take(&mut self, batch: Vec<Fresh>) -> Result<()> {
+        let mut batch = batch.into_iter();
+        while !batch.as_slice().is_empty() {
+            for fresh in batch.as_slice().iter().take(AHEAD) {
+                let space = self.shards[self.keyspace.shard_of(fresh.hash)].get(fresh.db);
+                space.into_iter().for_each(|space| space.table.prefetch(fresh.hash));
+            }
+            batch.by_ref().take(AHEAD).try_for_each(|fresh| self.put(fresh))?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, Fresh { hash, db, offset, entry }: Fresh) -> Result<()> {
         let keyspace = self.keyspace;
-        let hash = keyspace.key(key).hash;
         let spaces = &mut self.shards[keyspace.shard_of(hash)];
         if spaces.len() <= db {
             spaces.resize_with(db + 1, Space::default);
         }
         let space = &mut spaces[db];
-        if space.table.find(hash, |entry| entry.is(key)).is_some() {
-            return false;
+        if space.table.find(hash, |other| other.is(entry.key())).is_some() {
+            let key = String::from_utf8_lossy(entry.key()).into_owned();
+            return Err(Corrupt::at(offset, format!("the key '{key}' stands there twice")));
         }
-        let entry = Entry::new(hash, key, deadline, access, payload);
         space.entries_mem += entry.mem();
-        if let Some(at) = deadline {
+        if let Some(at) = entry.deadline() {
             space.deadlines.insert(at, hash);
         }
         if let Some(at) = entry.field_deadline() {
@@ -54,7 +183,7 @@ impl<'k> Staging<'k> {
         }
         space.table.insert_unique(hash, entry, |entry| keyspace.key(entry.key()).hash);
         self.keys += 1;
-        true
+        Ok(())
     }
 
     /// Visits all keys with their databases.

@@ -382,7 +382,7 @@ impl Keyspace {
         if ended {
             work.leave_queues(about);
         }
-        work.commit();
+        work.commit_without_waiting();
         if ended {
             ticket.wake();
         }
@@ -452,7 +452,7 @@ impl<W: Wish> Request<W> {
             Ok(_) => self.wait(keyspace, &mut work, &keys, session, waiter).map(Begun::Later),
             Err(error) => Err(error),
         };
-        work.commit();
+        let begun = work.commit_with(begun);
         if let Ok(Begun::Later(_)) = &begun {
             keyspace.clock.all_may_wait();
         }
@@ -556,6 +556,8 @@ impl<W: Wish> Pending<W> {
         let ticket = Arc::clone(&self.ticket);
         let mut state = ticket.state.lock();
         if let Some(result) = self.take(&mut state.outcome) {
+            drop(state);
+            self.keyspace.wait_for_gift();
             return Poll::Ready(result);
         }
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
@@ -576,6 +578,8 @@ impl<W: Wish> Pending<W> {
         loop {
             let mut state = ticket.state.lock();
             if let Some(result) = self.take(&mut state.outcome) {
+                drop(state);
+                self.keyspace.wait_for_gift();
                 return result;
             }
             match self.alarm {
@@ -623,5 +627,6 @@ fn abandon<W: Wish>(keyspace: &Keyspace, ticket: &Ticket<W>) {
         }
         _ => {}
     }
-    work.commit();
+    // Nobody is there to hear of a failing disk.
+    let _ = work.commit();
 }

@@ -2,6 +2,7 @@
 //! first, then change, then say what they did: effect, event.
 
 pub mod bitmap;
+pub mod durable;
 pub mod expire;
 pub mod generic;
 pub mod geo;

@@ -2,7 +2,7 @@
 
 use crate::keyspace::entry::{Entry, Payload};
 use crate::keyspace::shard::Space;
-use crate::keyspace::staging::Staging;
+use crate::keyspace::staging::{self, Intake, Staging};
 use crate::keyspace::{Expiry, Key, Keyspace, Work, string_payload};
 use crate::limits::{INLINE_MAX, Profile};
 use crate::num::Digits;
@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 /// Writes everything there is, the keys that have expired and not gone yet included. The unit must hold every shard.
 pub fn save<W: Write>(work: &mut Work<'_>, writer: &mut Writer<W>) -> Result<()> {
     let now = work.now();
-    header(work, writer)?;
+    header_of(work.keyspace(), writer)?;
     for db in 0..work.keyspace().databases {
         work.on_db(db, |work| {
             let size = super::server::db_size(work);
@@ -36,15 +36,12 @@ pub fn save<W: Write>(work: &mut Work<'_>, writer: &mut Writer<W>) -> Result<()>
 }
 
 /// Facts about the writer, as Redis states them, and the libraries of functions.
-pub fn header<W: Write>(work: &Work<'_>, writer: &mut Writer<W>) -> Result<()> {
-    let keyspace = work.keyspace();
+pub fn header_of<W: Write>(keyspace: &Keyspace, writer: &mut Writer<W>) -> Result<()> {
     let created = Digits::unsigned(keyspace.clock.now_ms() / 1000);
-    let used = Digits::unsigned(super::server::memory_used(work) as u64);
     writer.header(&[
-        ("redis-ver", work.rules().profile.version_text().as_bytes()),
+        ("redis-ver", keyspace.rules.profile.version_text().as_bytes()),
         ("redis-bits", b"64"),
         ("ctime", &created),
-        ("used-mem", &used),
         ("aof-base", b"0"),
     ])?;
     keyspace.libraries.lock().iter().try_for_each(|code| writer.function(code))
@@ -79,27 +76,29 @@ pub fn save_entry<W: Write>(entry: &Entry, writer: &mut Writer<W>, now: u64) -> 
 /// Reads a file to its end, beside the store that it is for.
 pub fn stage<'k, R: Read>(keyspace: &'k Keyspace, read: R) -> Result<Loaded<'k>> {
     let mut reader = Reader::new(read, &keyspace.rules)?;
-    let stamp = keyspace.clock.coarse_secs();
-    let (mut staging, mut libraries, mut db) = (Staging::new(keyspace), Vec::new(), 0);
-    let mut twice = None;
+    let (staging, libraries) = staging::load(keyspace, |intake| take_in(keyspace, &mut reader, intake))?;
+    Ok(Loaded { staging, libraries, bytes: reader.offset(), verified: reader.is_verified() })
+}
+
+/// Reads all keys, and answers the libraries of functions.
+fn take_in<R: Read>(
+    keyspace: &Keyspace,
+    reader: &mut Reader<'_, R>,
+    intake: &mut Intake<'_, '_, '_>,
+) -> Result<Vec<Bytes>> {
+    let (stamp, mut libraries, mut db) = (keyspace.clock.coarse_secs(), Vec::new(), 0);
     while let Some(item) = reader.next_item()? {
         match item {
             Item::SelectDb(number) => db = database(keyspace, number)?,
             Item::Function(code) => libraries.push(Bytes::from(code)),
-            Item::Key(Keyed { key, deadline, idle, value, .. }) => {
+            Item::Key(Keyed { key, deadline, idle, value, end, .. }) => {
                 let stamp = stamp.wrapping_sub(idle.unwrap_or(0) as u32);
-                let is_new = with_payload(value, |payload| staging.insert(db, key, deadline, stamp, payload));
-                if !is_new {
-                    twice = Some(String::from_utf8_lossy(key).into_owned());
-                }
+                with_payload(value, |payload| intake.insert(db, key, deadline, stamp, payload, end))?;
             }
             Item::Aux { .. } | Item::ResizeDb { .. } => {}
         }
-        if let Some(key) = twice {
-            return Err(crate::Corrupt::at(reader.offset(), format!("the key '{key}' stands there twice")));
-        }
     }
-    Ok(Loaded { staging, libraries, bytes: reader.offset(), verified: reader.is_verified() })
+    Ok(libraries)
 }
 
 /// What a file held, before the store takes it over.
@@ -164,10 +163,20 @@ impl Loaded<'_> {
 
 /// DEBUG RELOAD: writes everything to memory, and loads it in its place. The unit must hold every shard, for writing.
 pub fn reload(work: &mut Work<'_>, flush: bool) -> Result<()> {
+    let file = image(work)?;
+    replace(work, &file, flush)
+}
+
+/// Everything as a file in memory. The unit must hold every shard.
+pub fn image(work: &mut Work<'_>) -> Result<Vec<u8>> {
     let mut writer = Writer::new(Vec::new(), FieldTtls::Carry);
     save(work, &mut writer)?;
-    let file = writer.finish()?;
-    let loaded = stage(work.keyspace(), &file[..])?;
+    writer.finish()
+}
+
+/// Loads a file that holds what the store holds, in its place. The unit must hold every shard, for writing.
+pub fn replace(work: &mut Work<'_>, file: &[u8], flush: bool) -> Result<()> {
+    let loaded = stage(work.keyspace(), file)?;
     work.keyspace().libraries.lock().clear();
     for db in (0..work.keyspace().databases).filter(|_| flush) {
         work.on_db(db, |work| work.flush_db())?;

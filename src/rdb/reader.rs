@@ -40,6 +40,8 @@ pub struct Keyed<'a> {
     /// How often it was used, on Redis's logarithmic scale.
     pub freq: Option<u8>,
     pub value: Datum<'a>,
+    /// How many bytes of the file were read when the entry had been.
+    pub end: u64,
 }
 
 /// A value: a string as it stands in the reader's buffer, anything else built.
@@ -173,6 +175,7 @@ impl<'r, R: Read> Reader<'r, R> {
                 idle: marks.idle,
                 freq: marks.freq,
                 value: self.lend(built),
+                end: self.source.offset(),
             }),
             Step::Skip | Step::Eof => return Ok(None),
         }))

@@ -12,7 +12,7 @@ pub use shuttle::thread_local as their_locals;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool as Switch, Ordering::SeqCst};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use their::atomic;
 
@@ -48,6 +48,10 @@ impl<T> Mutex<T> {
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { lock: self, held: Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)) }
+    }
+
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok().map(|held| MutexGuard { lock: self, held: Some(held) })
     }
 }
 
@@ -92,6 +96,11 @@ impl Condvar {
     }
 
     pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> TimedOut {
+        self.wait(guard);
+        TimedOut
+    }
+
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> TimedOut {
         self.wait(guard);
         TimedOut
     }

@@ -249,6 +249,11 @@ impl Stream {
         self.blocks.len()
     }
 
+    /// The blocks by their master ids, in order.
+    pub fn each_block(&self) -> impl Iterator<Item = (StreamId, &Block)> {
+        self.blocks.iter().map(|(master, block)| (*master, block))
+    }
+
     /// All groups by their names, as they stand.
     pub fn all_groups(&self) -> &Groups {
         &self.groups
@@ -257,11 +262,6 @@ impl Stream {
     /// The blocks' master ids, rising.
     pub fn block_ids(&self) -> impl Iterator<Item = StreamId> {
         self.blocks.iter().map(|(id, _)| *id)
-    }
-
-    /// The blocks with their master ids, rising.
-    pub fn each_block(&self) -> impl Iterator<Item = (StreamId, &Block)> {
-        self.blocks.iter().map(|(master, block)| (*master, block))
     }
 
     /// Begins a block of a stream that is being loaded; `None` if its id is not past all that stands there.

@@ -5,6 +5,8 @@
 
 #[path = "broken.rs"]
 mod broken;
+#[path = "loom_log.rs"]
+mod log;
 #[path = "loom_messages.rs"]
 mod messages;
 #[path = "loom_shards.rs"]

@@ -126,9 +126,8 @@ fn broken_a_lock_is_taken_while_one_is_held() {
             let keyspace: &Keyspace = store.keyspace();
             let [from, to] = [from, to].map(|key| keyspace.key(key.as_bytes()));
             let outer = Work::begin(keyspace, 0, Lock::One(from), Access::Write);
-            Work::begin(keyspace, 0, Lock::One(to), Access::Write).commit();
-            outer.commit();
-            Ok(())
+            Work::begin(keyspace, 0, Lock::One(to), Access::Write).commit()?;
+            outer.commit()
         });
     });
 }

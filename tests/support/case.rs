@@ -12,7 +12,8 @@
 //!
 //! About the next reply: `@ unordered [pairs]`, `@ any` (only its kind is compared), `@ approx N` (a number, within N).
 //! About the section, before its first command: `@ profile 7.4` and `@ doc <the documented sentence>` (the recorder's
-//! server can't judge it), `@ clock` (needs the manual clock), `@ resp3`, `@ config name value` (undone at its end).
+//! server can't judge it), `@ clock` (needs the manual clock), `@ resp3`, `@ config name value` (undone at its end),
+//! `@ kept` (larder's store is kept in a directory, as a server's always is).
 //! In between: `@ advance 5s` (or `ms`, `m`, `h`, `d`) moves the clock; `@ session other` goes on in another session
 //! (the first is called `main`).
 //!
@@ -52,6 +53,7 @@ pub struct Section {
     pub doc: Option<String>,
     pub clock: bool,
     pub resp3: bool,
+    pub kept: bool,
     pub config: Vec<(String, String)>,
     pub actions: Vec<Action>,
 }
@@ -261,6 +263,7 @@ impl Reader {
         match (name, value.split_once(' ')) {
             ("clock", _) => section.clock = true,
             ("resp3", _) => section.resp3 = true,
+            ("kept", _) => section.kept = true,
             ("profile", _) if !value.is_empty() => section.profile = Some(value.into()),
             ("doc", _) if !value.is_empty() => section.doc = Some(value.into()),
             ("config", Some((name, value))) => section.config.push((name.into(), value.trim().into())),

@@ -139,7 +139,7 @@ fn unexpected(arrived: &mut Vec<(String, Reply)>, at: usize, seen: &mut dyn FnMu
 pub struct InMulti<D>(pub D);
 
 /// Commands that make no sense, or another sense, inside MULTI.
-const ALONE: [&str; 11] = [
+const ALONE: [&str; 13] = [
     "MULTI",
     "EXEC",
     "DISCARD",
@@ -148,6 +148,9 @@ const ALONE: [&str; 11] = [
     "RESET",
     "QUIT",
     "SHUTDOWN",
+    // These begin when the transaction is over, and say so.
+    "BGSAVE",
+    "BGREWRITEAOF",
     // A subscribed session of RESP2 refuses MULTI.
     "SUBSCRIBE",
     "PSUBSCRIBE",

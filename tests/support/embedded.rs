@@ -2,10 +2,12 @@
 
 use super::case::{Section, Step};
 use super::door::Door;
+use super::sim::Sim;
 use super::text;
-use larder::{Clock, Error, Profile, Protocol, Reply, Session, Store};
+use larder::{Builder, Clock, Error, Profile, Protocol, Reply, Session, Store};
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -25,8 +27,26 @@ pub fn profile(name: &str) -> Option<Profile> {
 
 /// A store that is the same in every run: manual clock, fixed seed, no background work.
 pub fn store(clock: &Clock, profile: Profile) -> Store {
-    let builder = Store::builder().clock(clock.clone()).seed(7).background(false).profile(profile);
-    builder.build().expect("the settings are sound")
+    builder(clock, profile).build().expect("the settings are sound")
+}
+
+/// The store for a section of a transcript, with its settings.
+pub fn store_for(section: &Section, clock: &Clock, profile: Profile) -> Result<Store, String> {
+    let store = match section.kept {
+        true => kept(clock, profile, &Sim::default()).map_err(|error| error.to_string())?,
+        false => store(clock, profile),
+    };
+    section.config.iter().try_for_each(|(name, value)| configure(&store, name, value))?;
+    Ok(store)
+}
+
+/// The same, kept in a simulated directory.
+pub fn kept(clock: &Clock, profile: Profile, sim: &Sim) -> Result<Store, Error> {
+    builder(clock, profile).open_on(Arc::new(sim.clone()), "sim".into())
+}
+
+fn builder(clock: &Clock, profile: Profile) -> Builder {
+    Store::builder().clock(clock.clone()).seed(7).background(false).profile(profile)
 }
 
 /// Sets a threshold by CONFIG's name for it.
@@ -130,11 +150,8 @@ impl Door for Embedded {
         self.profile = profile(name).ok_or_else(|| format!("no profile {name}"))?;
         self.protocol = if section.resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
         self.clock = Clock::manual();
-        self.store = store(&self.clock, self.profile);
+        self.store = store_for(section, &self.clock, self.profile)?;
         self.store.keyspace().record_effects(self.replays);
-        for (name, value) in &section.config {
-            configure(&self.store, name, value)?;
-        }
         Ok(())
     }
 

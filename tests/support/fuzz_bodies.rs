@@ -5,14 +5,28 @@
 pub mod inside;
 #[path = "fuzz_ordered.rs"]
 pub mod ordered;
+// A fuzz target has this file alone; `tests/corpora.rs` has these three beside it as well.
+mod locks {
+    pub use std::sync::{Mutex, MutexGuard};
+}
+#[allow(dead_code, clippy::duplicate_mod)]
+#[path = "rng.rs"]
+mod rng;
+#[allow(dead_code, clippy::duplicate_mod)]
+#[path = "sim.rs"]
+mod sim;
 
 use larder::ds::glob::{self, Rest};
 use larder::ds::intset::{IntSet, IntSetRef};
 use larder::ds::packed::{Packed, PackedRef};
 use larder::ds::small_list::{ListRef, SmallList};
+use larder::log::manifest::Manifest;
+use larder::log::{Loader, Options, Unit};
 use larder::{Clock, Profile, Row, Session, Store, line, resp};
+use sim::Sim;
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -481,5 +495,50 @@ fn read_requests(input: &[u8], piece: usize) -> (Vec<Vec<Vec<u8>>>, Option<resp:
             }
             Err(why) => return (requests, Some(why)),
         }
+    }
+}
+
+// ---- log, manifest
+
+/// A directory whose log file is any bytes: it opens or is refused, never panics; and what it opens to opens again, the same,
+/// with nothing more to put right. The first byte tells whether our own manifest names the file.
+pub fn log(data: &[u8]) {
+    let Some((&how, bytes)) = data.split_first() else { return };
+    let sim = Sim::default();
+    let mut manifest = Manifest::new("larder.aof");
+    manifest.incrs.push(manifest.incr_part(1));
+    let text = manifest.text();
+    let bare = text.split_once('\n').map_or("", |(_, rest)| rest);
+    sim.put("larder.aof.manifest", if how & 1 == 0 { text.as_bytes() } else { bare.as_bytes() });
+    sim.put("larder.aof.1.incr.aof", bytes);
+    let mut units = Units::default();
+    let opened = larder::log::open(Arc::new(sim.clone()), Options::default(), &mut units);
+    let Ok(found) = opened else { return };
+    assert!(found.size <= bytes.len() as u64);
+    let mut again = Units::default();
+    let reopened = larder::log::open(Arc::new(sim.clone()), Options::default(), &mut again).unwrap();
+    assert!(reopened.report.torn.is_none() && again.0 == units.0);
+    assert_eq!((reopened.lsn, reopened.chain, reopened.size), (found.lsn, found.chain, found.size));
+}
+
+#[derive(Default)]
+struct Units(Vec<Unit>);
+
+impl Loader for Units {
+    fn base(&mut self, _: &mut dyn std::io::Read) -> larder::Result<u64> {
+        Err(larder::log::damaged("no base is expected".into()))
+    }
+
+    fn unit(&mut self, unit: Unit) -> Result<(), String> {
+        self.0.push(unit);
+        Ok(())
+    }
+}
+
+/// Any bytes as a manifest: what is read is written and read again as the same.
+pub fn manifest(data: &[u8]) {
+    if let Ok(read) = Manifest::parse("larder.aof", data) {
+        let again = Manifest::parse("larder.aof", read.text().as_bytes()).unwrap();
+        assert_eq!((again.base, again.incrs), (read.base, read.incrs));
     }
 }

@@ -9,8 +9,14 @@ pub mod commands;
 pub mod door;
 pub mod embedded;
 pub mod generate;
+pub mod ledger;
+/// The lock of the file system in `sim`; a model checker has its own there, to see each operation.
+pub mod locks {
+    pub use std::sync::{Mutex, MutexGuard};
+}
 pub mod rng;
 pub mod rows;
+pub mod sim;
 pub mod text;
 pub mod told;
 pub mod typed;

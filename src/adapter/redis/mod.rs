@@ -104,7 +104,7 @@ impl Shared {
 
     /// Runs a command, its words given; the thread sleeps while it waits.
     fn run(&self, session: &mut Session, words: &[&[u8]]) -> RedisResult<Value> {
-        let reply = session.execute_words(words).map_err(broken);
+        let reply = super::told(session.execute_words(words)).map_err(broken);
         self.db.store(session.db() as i64, Relaxed);
         value(reply?)
     }
@@ -116,7 +116,7 @@ impl Shared {
             Ok(Asked::Answered(reply)) => Ok(reply),
             Err(error) => Err(error),
         };
-        let reply = session.answer(reply).map_err(broken);
+        let reply = super::told(session.answer(reply)).map_err(broken);
         self.db.store(session.db() as i64, Relaxed);
         value(reply?)
     }

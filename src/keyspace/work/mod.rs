@@ -14,7 +14,6 @@ mod write;
 pub use edit::Edited;
 pub use write::string_payload;
 
-use super::effect::{Effect, Unit};
 use super::entry::{Entry, Payload};
 use super::reaper::{self, Garbage};
 use super::shard::{Shard, Space};
@@ -22,6 +21,7 @@ use super::undo::{Step, Undo};
 use super::wait::Waits;
 use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
+use crate::effect::{Effect, Unit};
 use crate::limits::{INLINE_MAX, Rules};
 use crate::pubsub::{After, EventClass};
 use crate::rng::Rng;
@@ -94,6 +94,15 @@ struct Extras {
     reindex: Option<Box<Reindex>>,
 }
 
+/// What a unit leaves to be done when its guards have dropped.
+struct Left {
+    /// Its number, if it was logged or gathered.
+    written: Option<u64>,
+    /// The last logged unit that wrote where this one looked.
+    seen: u64,
+    after: Option<After>,
+}
+
 /// A value heavier than this is freed by the reaper where there is one.
 const HEAVY: usize = 512;
 
@@ -162,33 +171,81 @@ impl<'s> Work<'s> {
         }
     }
 
-    /// Ends the unit: its effects enter the log in lock order, then the guards drop, then garbage is freed and readers
-    /// of messages are woken and waited for.
+    /// Ends the unit: its effects enter the log in lock order, then the guards drop, then it waits for the disk if there is
+    /// a log whose policy wants that, then garbage is freed and readers of messages are woken and waited for.
+    ///
+    /// An error says that the unit is applied, but that the disk failed.
     #[inline]
-    pub fn commit(mut self) {
+    pub fn commit(mut self) -> Result<()> {
         if self.undo.is_some() || self.extras.is_some() || self.outbox.get_mut().is_some() {
             return self.commit_and_wait();
+        }
+        if self.recording && self.keyspace.do_reads_wait() {
+            self.commit_read();
+            return Ok(());
         }
         // All three are empty: nothing but the guards is to be dropped, and nobody asks the others again.
         let Work { held, extras, outbox, undo, .. } = self;
         std::mem::forget((extras, outbox, undo));
         drop(held);
+        Ok(())
+    }
+
+    /// Ends the unit with its body's answer, which an error of the body takes precedence over.
+    #[inline]
+    pub fn commit_with<R>(self, answer: Result<R>) -> Result<R> {
+        let committed = self.commit();
+        let answer = answer?;
+        committed.map(|()| answer)
     }
 
     #[cold]
-    fn commit_and_wait(self) {
-        if let Some(after) = self.publish() {
+    fn commit_and_wait(self) -> Result<()> {
+        let keyspace = self.keyspace;
+        let left = self.publish();
+        let waited = match left.written {
+            Some(lsn) => keyspace.wait_for_write(lsn),
+            None => {
+                keyspace.wait_for_read(left.seen);
+                Ok(())
+            }
+        };
+        if let Some(after) = left.after {
             after.run();
+        }
+        waited
+    }
+
+    /// Ends a unit that only looked: what it saw is on the disk when it returns.
+    #[cold]
+    fn commit_read(self) {
+        let (keyspace, lsn) = (self.keyspace, self.seen());
+        drop(self);
+        keyspace.wait_for_read(lsn);
+    }
+
+    /// The last logged unit that wrote where this one looked.
+    fn seen(&self) -> u64 {
+        match &self.held {
+            Held::One(_, guard) => guard.shard().lsn,
+            Held::Many(guards) => guards.iter().map(|(_, guard)| guard.shard().lsn).max().unwrap_or(0),
+            Held::Walk => self.keyspace.last_lsn(),
         }
     }
 
-    /// Ends the unit; readers whose inbox is full are not waited for.
+    /// Ends the unit; neither the disk nor readers whose inbox is full are waited for.
     pub(super) fn commit_without_waiting(self) {
-        drop(self.publish());
+        let keyspace = self.keyspace;
+        let left = self.publish();
+        if left.written.is_some()
+            && let Some(log) = keyspace.log()
+        {
+            log.bell().ring();
+        }
     }
 
     /// Ends the unit, and answers what is to be done now that no guard is held.
-    fn publish(mut self) -> Option<After> {
+    fn publish(mut self) -> Left {
         if let Some(undo) = self.undo.take() {
             for (db, hash, key) in undo.touched {
                 let key = Key { bytes: &key, hash };
@@ -203,14 +260,18 @@ impl<'s> Work<'s> {
         self.say_held();
         self.serve();
         let mut extras = self.extras.take().unwrap_or_default();
+        let mut left =
+            Left { written: None, seen: if self.recording { self.seen() } else { 0 }, after: None };
         if !extras.effects.is_empty() {
-            self.keyspace.effects.lock().push(std::mem::take(&mut extras.effects));
+            let lsn = self.keyspace.record(std::mem::take(&mut extras.effects));
+            self.mark_shards(lsn);
+            left.written = Some(lsn);
         }
         if let Some(reindex) = extras.reindex.take() {
             self.bring_up(*reindex);
         }
         let keyspace = self.keyspace;
-        let after = self.take_after();
+        left.after = self.take_after();
         drop(self);
         if !extras.garbage.is_empty() && keyspace.background {
             reaper::dispose(extras.garbage);
@@ -218,7 +279,21 @@ impl<'s> Work<'s> {
         if !extras.served.is_empty() || !extras.later.is_empty() {
             serve::follow_up(keyspace, extras.served, extras.later);
         }
-        after
+        left
+    }
+
+    /// Does something to each shard that is held for writing.
+    pub(super) fn each_held_for_writing(&mut self, mut body: impl FnMut(&mut Shard)) {
+        let mut each = |guard: &mut Guard<'_>| {
+            if let Guard::Write(shard) = guard {
+                body(shard);
+            }
+        };
+        match &mut self.held {
+            Held::One(_, guard) => each(guard),
+            Held::Many(guards) => guards.iter_mut().for_each(|(_, guard)| each(guard)),
+            Held::Walk => {}
+        }
     }
 
     /// Lets a snapshot have what a transaction emptied, now that nothing will be taken back.

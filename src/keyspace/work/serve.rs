@@ -146,7 +146,8 @@ pub(super) fn follow_up(keyspace: &Keyspace, served: Vec<Arc<dyn Waits>>, later:
         let key = keyspace.key(&bytes);
         let mut work = Work::begin(keyspace, db, Lock::One(key), Access::Write);
         work.note_ready(&key);
-        work.commit();
+        // Whoever gets what this gives waits for the disk.
+        work.commit_without_waiting();
     }
 }
 
