@@ -4,7 +4,7 @@ use super::args::Args;
 use super::attend::Replies;
 use super::help;
 use super::reply::Reply;
-use super::row::{ADMIN, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
+use super::row::{ADMIN, Answer, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
 use super::tracking;
 use crate::clients::{Client, Origin, Paused, State};
@@ -18,93 +18,72 @@ const COMMON: Flags = NOSCRIPT.or(LOADING).or(STALE);
 
 /// CLIENT's subcommands.
 pub(super) const SUBCOMMANDS: &[Row] = &[
-    Row::new("CLIENT GETNAME", 2, COMMON, Group::Connection, Run::Session(get_name))
-        .named("CLIENT|GETNAME")
+    sub("CLIENT|GETNAME", "CLIENT GETNAME", 2, COMMON, get_name)
         .since(2, 6, 9)
         .doc("Answers the session's name", "O(1)"),
-    Row::new("CLIENT SETNAME connection-name", 3, COMMON, Group::Connection, Run::Session(set_name))
-        .named("CLIENT|SETNAME")
+    sub("CLIENT|SETNAME", "CLIENT SETNAME connection-name", 3, COMMON, set_name)
         .since(2, 6, 9)
         .doc("Names the session", "O(1)"),
-    Row::new("CLIENT ID", 2, COMMON, Group::Connection, Run::Session(id))
-        .named("CLIENT|ID")
+    sub("CLIENT|ID", "CLIENT ID", 2, COMMON, id)
         .since(5, 0, 0)
         .doc("Answers the session's number", "O(1)"),
-    Row::new("CLIENT INFO", 2, COMMON, Group::Connection, Run::Session(info))
-        .named("CLIENT|INFO")
+    sub("CLIENT|INFO", "CLIENT INFO", 2, COMMON, info)
         .since(6, 2, 0)
         .tips(&["nondeterministic_output"])
         .doc("Tells about the session", "O(1)"),
-    Row::new(
-        "CLIENT SETINFO <LIB-NAME libname|LIB-VER libver>",
-        4,
-        COMMON,
-        Group::Connection,
-        Run::Session(set_info),
-    )
-    .named("CLIENT|SETINFO")
-    .since(7, 2, 0)
-    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
-    .doc("Notes the client library's name or version", "O(1)"),
-    Row::new("CLIENT NO-EVICT <ON|OFF>", 3, COMMON.or(ADMIN), Group::Connection, Run::Session(no_evict))
-        .named("CLIENT|NO-EVICT")
+    sub("CLIENT|SETINFO", "CLIENT SETINFO <LIB-NAME libname|LIB-VER libver>", 4, COMMON, set_info)
+        .since(7, 2, 0)
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+        .doc("Notes the client library's name or version", "O(1)"),
+    sub("CLIENT|NO-EVICT", "CLIENT NO-EVICT <ON|OFF>", 3, COMMON.or(ADMIN), no_evict)
         .since(7, 0, 0)
         .doc("Protects the session from being ended for memory, as every session in the process is", "O(1)"),
-    Row::new("CLIENT NO-TOUCH <ON|OFF>", 3, COMMON, Group::Connection, Run::Session(no_touch))
-        .named("CLIENT|NO-TOUCH")
+    sub("CLIENT|NO-TOUCH", "CLIENT NO-TOUCH <ON|OFF>", 3, COMMON, no_touch)
         .since(7, 2, 0)
         .doc("Has what the session reads keep its time of access", "O(1)"),
     tracking::TRACKING,
     tracking::CACHING,
     tracking::GETREDIR,
     tracking::TRACKINGINFO,
-    Row::new(
-        "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]",
-        -3,
-        COMMON.or(ADMIN),
-        Group::Connection,
-        Run::Session(unblock),
-    )
-    .named("CLIENT|UNBLOCK")
-    .since(5, 0, 0)
-    .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
-    Row::new(
+    sub("CLIENT|UNBLOCK", "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", -3, COMMON.or(ADMIN), unblock)
+        .since(5, 0, 0)
+        .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
+    sub(
+        "CLIENT|LIST",
         "CLIENT LIST [TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]",
         -2,
         COMMON.or(ADMIN),
-        Group::Connection,
-        Run::Session(list),
+        list,
     )
-    .named("CLIENT|LIST")
     .since(2, 4, 0)
     .tips(&["nondeterministic_output"])
     .doc("Tells about the sessions there are", "O(n) in sessions"),
-    Row::new(
+    sub(
+        "CLIENT|KILL",
         "CLIENT KILL <ip:port|ID client-id|TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>|USER username|ADDR ip:port\
          |LADDR ip:port|SKIPME yes/no> [ID client-id] [TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>] \
          [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no]",
         -3,
         COMMON.or(ADMIN),
-        Group::Connection,
-        Run::Session(kill),
+        kill,
     )
-    .named("CLIENT|KILL")
     .since(2, 4, 0)
     .doc("Ends sessions", "O(n) in sessions"),
-    Row::new("CLIENT PAUSE timeout [WRITE|ALL]", -3, COMMON.or(ADMIN), Group::Connection, Run::Session(pause))
-        .named("CLIENT|PAUSE")
+    sub("CLIENT|PAUSE", "CLIENT PAUSE timeout [WRITE|ALL]", -3, COMMON.or(ADMIN), pause)
         .since(2, 9, 50)
         .doc("Holds the commands of connections for so many milliseconds; calls in the process go on", "O(1)"),
-    Row::new("CLIENT UNPAUSE", 2, COMMON.or(ADMIN), Group::Connection, Run::Session(unpause))
-        .named("CLIENT|UNPAUSE")
+    sub("CLIENT|UNPAUSE", "CLIENT UNPAUSE", 2, COMMON.or(ADMIN), unpause)
         .since(6, 2, 0)
         .doc("Ends a pause", "O(n) in sessions"),
-    Row::new("CLIENT REPLY <ON|OFF|SKIP>", 3, COMMON, Group::Connection, Run::Session(reply))
-        .named("CLIENT|REPLY")
+    sub("CLIENT|REPLY", "CLIENT REPLY <ON|OFF|SKIP>", 3, COMMON, reply)
         .since(3, 2, 0)
         .doc("Has a connection sent no replies, or not the next one; a call in the process answers all the same", "O(1)"),
     help::row("CLIENT HELP", "CLIENT|HELP", Group::Connection),
 ];
+
+const fn sub(name: &'static str, syntax: &'static str, arity: i32, flags: Flags, run: Answer) -> Row {
+    Row::new(syntax, arity, flags, Group::Connection, Run::Session(run)).named(name)
+}
 
 fn get_name(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
     Ok(if session.name.is_empty() { Reply::Null } else { Reply::Bulk(session.name.clone()) })

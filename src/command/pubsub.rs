@@ -7,11 +7,11 @@
 use super::args::Args;
 use super::help;
 use super::reply::Reply;
-use super::row::{FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
+use super::row::{Answer, FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
 use super::session::{Protocol, Session};
 use crate::clients::{Line, keys_in};
 use crate::keyspace::Work;
-use crate::pubsub::{Message, Subscriber, Told, Topic, Until};
+use crate::pubsub::{ASIDE, Message, Subscriber, Told, Topic, Until};
 use crate::{Bytes, Error, Result, sync};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -66,28 +66,28 @@ pub const ROWS: &[Row] = &[
 ];
 
 const ABOUT: &[Row] = &[
-    Row::new("PUBSUB CHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(channels))
-        .named("PUBSUB|CHANNELS")
+    asking("PUBSUB|CHANNELS", "PUBSUB CHANNELS [pattern]", -2, channels)
         .since(2, 8, 0)
         .doc("Lists the channels that somebody hears", "O(n) in channels"),
-    Row::new("PUBSUB NUMPAT", 2, ASKING, Group::PubSub, Run::Session(numpat))
-        .named("PUBSUB|NUMPAT")
+    asking("PUBSUB|NUMPAT", "PUBSUB NUMPAT", 2, numpat)
         .since(2, 8, 0)
         .doc("Counts the patterns that somebody has subscribed to", "O(1)"),
-    Row::new("PUBSUB NUMSUB [channel ...]", -2, ASKING, Group::PubSub, Run::Session(numsub))
-        .named("PUBSUB|NUMSUB")
+    asking("PUBSUB|NUMSUB", "PUBSUB NUMSUB [channel ...]", -2, numsub)
         .since(2, 8, 0)
         .doc("Counts the subscribers of channels, those by patterns aside", "O(n) in channels asked for"),
-    Row::new("PUBSUB SHARDCHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(shardchannels))
-        .named("PUBSUB|SHARDCHANNELS")
+    asking("PUBSUB|SHARDCHANNELS", "PUBSUB SHARDCHANNELS [pattern]", -2, shardchannels)
         .since(7, 0, 0)
         .doc("Lists the shard channels that somebody hears", "O(n) in shard channels"),
-    Row::new("PUBSUB SHARDNUMSUB [shardchannel ...]", -2, ASKING, Group::PubSub, Run::Session(shardnumsub))
-        .named("PUBSUB|SHARDNUMSUB")
+    asking("PUBSUB|SHARDNUMSUB", "PUBSUB SHARDNUMSUB [shardchannel ...]", -2, shardnumsub)
         .since(7, 0, 0)
         .doc("Counts the subscribers of shard channels", "O(n) in channels asked for"),
     help::row("PUBSUB HELP", "PUBSUB|HELP", Group::PubSub).since(6, 2, 0),
 ];
+
+/// The row of a question.
+const fn asking(name: &'static str, syntax: &'static str, arity: i32, run: Answer) -> Row {
+    Row::new(syntax, arity, ASKING, Group::PubSub, Run::Session(run)).named(name)
+}
 
 /// Commands that a session of RESP2 may use while it is subscribed: it could not tell other replies from messages.
 const WHILE_SUBSCRIBED: [&str; 9] = [
@@ -215,12 +215,11 @@ impl Session {
             return Ok(Some(push));
         }
         let store = self.store.clone();
-        let keyspace = store.keyspace();
-        let (clock, alarm) = (&keyspace.clock, &keyspace.broker.alarm);
-        let until = Until::after(clock, wait);
+        let broker = &store.keyspace().broker;
+        let until = Until::after(&broker.clock, wait);
         loop {
             let Some(mail) = &self.mail else { return Ok(None) };
-            let message = mail.subscriber.inbox.take(until, clock, alarm);
+            let message = mail.subscriber.inbox.take(until, &broker.alarm);
             let none = matches!(message, Ok(None));
             let push = self.received(message)?;
             if none || push.is_some() {
@@ -230,14 +229,14 @@ impl Session {
     }
 
     /// As [`Session::next_push`], or the promise to wake the task when there is something. Pending for ever while the
-    /// session has never subscribed.
+    /// session has never subscribed. A manual clock does not count who waits so ([`Clock::participant`](crate::Clock::participant)).
     pub fn poll_push(&mut self, task: &mut Context<'_>) -> Poll<Result<Reply>> {
         match self.next_push() {
             Ok(Some(push)) => return Poll::Ready(Ok(push)),
             Ok(None) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        if let Some(Poll::Ready(line)) = self.monitor.as_ref().map(|inbox| inbox.poll(0, task)) {
+        if let Some(Poll::Ready(line)) = self.monitor.as_ref().map(|inbox| inbox.poll(ASIDE, task)) {
             return Poll::Ready(line.map(monitored));
         }
         loop {
@@ -248,7 +247,7 @@ impl Session {
                 }
                 return Poll::Pending;
             };
-            let Poll::Ready(message) = mail.subscriber.inbox.poll(0, task) else { return Poll::Pending };
+            let Poll::Ready(message) = mail.subscriber.inbox.poll(ASIDE, task) else { return Poll::Pending };
             if let Some(push) = self.received(message.map(Some)).transpose() {
                 return Poll::Ready(push);
             }

@@ -175,7 +175,7 @@ impl Keyspace {
     pub fn new(settings: Settings) -> Arc<Keyspace> {
         let cell = || Cell { next_due: AtomicU64::new(u64::MAX), lock: RwLock::new(Shard::default()) };
         let started_ms = settings.clock.now_ms();
-        let broker = Broker::new(settings.rules.hasher.clone());
+        let broker = Broker::new(settings.rules.hasher.clone(), &settings.clock);
         let keyspace = Arc::new_cyclic(|me| Keyspace {
             me: me.clone(),
             cells: (0..settings.shards).map(|_| cell()).collect(),
@@ -432,7 +432,10 @@ impl Drop for Keyspace {
 
 impl Tick for Keyspace {
     fn next_event(&self) -> u64 {
-        let expires = self.background && self.active_expire.load(Relaxed) && !self.loading.load(Relaxed);
+        let expires = self.background
+            && self.active_expire.load(Relaxed)
+            && !self.loading.load(Relaxed)
+            && !self.broker.is_backed_up();
         self.next_timeout().min(if expires { self.next_due() } else { u64::MAX })
     }
 

@@ -10,7 +10,7 @@
 use super::stream::{self, open};
 use super::stream_group::{self as groups, Reader, StreamStart, Which};
 use crate::ds::stream_block::EntryRef;
-use crate::keyspace::wait::Wish;
+use crate::keyspace::wait::{Taken, Wish};
 use crate::keyspace::{Key, Work};
 use crate::limits::Profile;
 use crate::value::stream::StreamId;
@@ -35,9 +35,9 @@ const STREAM_GONE: Error = Error::text("UNBLOCKED the stream key no longer exist
 const GROUP_GONE: Error =
     Error::text("NOGROUP the consumer group this client was blocked on no longer exists");
 
-/// Whether a reader that waits is run again as a whole.
-fn reads_anew(work: &Work<'_>) -> bool {
-    work.rules().profile >= Profile::V7_2
+/// The key that was written, where a reader that waits is given what that one has; else it is run again as a whole.
+fn written(work: &Work<'_>, ready: Option<usize>) -> Option<usize> {
+    ready.filter(|_| work.rules().profile < Profile::V7_2)
 }
 
 fn limit(count: Option<u64>) -> usize {
@@ -135,13 +135,8 @@ impl<T: Told> Wish for Entries<T> {
         Ok(())
     }
 
-    fn take(
-        &self,
-        work: &mut Work<'_>,
-        keys: &[Key<'_>],
-        ready: Option<usize>,
-    ) -> Result<Option<Self::Gift>> {
-        match ready.filter(|_| !reads_anew(work)) {
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Taken<Self> {
+        match written(work, ready) {
             Some(at) => self.read_written(work, &keys[at], &self.starts[at]),
             None => self.read(work, keys),
         }
@@ -223,13 +218,8 @@ impl<T: Told> Wish for GroupEntries<T> {
         true
     }
 
-    fn take(
-        &self,
-        work: &mut Work<'_>,
-        keys: &[Key<'_>],
-        ready: Option<usize>,
-    ) -> Result<Option<Self::Gift>> {
-        match ready.filter(|_| !reads_anew(work)) {
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Taken<Self> {
+        match written(work, ready) {
             Some(at) => self.read_written(work, &keys[at]),
             None => self.read(work, keys),
         }

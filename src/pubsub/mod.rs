@@ -7,18 +7,20 @@
 //! in [`After`] and done when they have dropped.
 #![allow(missing_docs)]
 
+mod alarm;
 mod broker;
 pub mod events;
 mod inbox;
 mod subscriber;
 
+pub use alarm::Until;
 pub use broker::Broker;
 pub use events::{Event, EventClass, EventFilter};
-pub use inbox::{End, Inbox, Until, WhenFull};
+pub use inbox::{ASIDE, End, Inbox, WhenFull};
 pub use subscriber::Subscriber;
 
 use crate::Bytes;
-use inbox::Sleeper;
+use alarm::Sleeper;
 use std::sync::Arc;
 use std::task::Waker;
 
