@@ -48,6 +48,8 @@ pub(crate) fn share_fairly<T>(guard: RwLockReadGuard<'_, T>) {
 locks::locals! {
     /// Where this thread is.
     static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
+    /// Whether this thread waits for the disk later, for many units at once.
+    static LATER: Cell<bool> = const { Cell::new(false) };
     /// What was put off while the thread was inside a body.
     static PUT_OFF: RefCell<Vec<Box<dyn FnOnce()>>> = const { RefCell::new(Vec::new()) };
 }
@@ -115,5 +117,25 @@ impl Drop for BodyMark {
             let owing = PLACE.with(Cell::get) == Place::InBodyOwing;
             PLACE.with(|place| place.set(if owing { Place::Owing } else { Place::Outside }));
         }
+    }
+}
+
+/// Whether the thread waits for the disk later.
+pub(crate) fn is_later() -> bool {
+    LATER.with(Cell::get)
+}
+
+/// Has the thread wait for the disk later, for as long as this lives.
+pub(crate) struct LaterMark(bool);
+
+impl LaterMark {
+    pub fn set() -> Self {
+        LaterMark(LATER.with(|later| later.replace(true)))
+    }
+}
+
+impl Drop for LaterMark {
+    fn drop(&mut self) {
+        LATER.with(|later| later.set(self.0));
     }
 }

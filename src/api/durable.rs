@@ -217,6 +217,17 @@ impl Store {
         }
     }
 
+    /// Loads what a directory's log holds into a store in memory, and changes nothing there. Nothing expires meanwhile.
+    #[doc(hidden)]
+    pub fn load_log(&self, disk: &dyn Disk) -> Result<log::open::Inspected> {
+        let loading = &self.keyspace().loading;
+        loading.store(true, SeqCst);
+        let mut taker = Loading { store: self, session: Session::passing(self.clone()) };
+        let found = log::open::inspect(disk, Options::default(), &mut taker);
+        loading.store(false, SeqCst);
+        found
+    }
+
     fn load_base(&self, input: &mut dyn Read) -> Result<u64> {
         let keyspace = self.keyspace();
         let loaded = ops::rdb::stage(keyspace, input)?;
@@ -231,13 +242,24 @@ impl Store {
 fn lock(disk: &dyn Disk) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(1);
     let began = Instant::now();
-    while !disk.lock().map_err(Error::io)? {
+    while !disk.lock().map_err(unwritable)? {
         if began.elapsed() > PATIENCE {
             return Err(Error::Locked);
         }
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
+}
+
+/// A lock needs a file, as all that is written there does.
+fn unwritable(error: std::io::Error) -> Error {
+    let what = match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            format!("nothing can be written there, and a store in a directory writes: {error}")
+        }
+        _ => error.to_string(),
+    };
+    Error::Io(error.kind(), what.into())
 }
 
 /// A server's data directory has the log's in it.

@@ -41,6 +41,24 @@ impl RdbSave {
         self
     }
 
+    /// Writes a file of version 12, as Redis 7.4 does: it holds deadlines of fields and the times of streams' consumers, and
+    /// only Redis from 7.4 on loads it (and larder).
+    ///
+    /// ```
+    /// # use larder::{Profile, RdbSave, Store};
+    /// let store = Store::builder().profile(Profile::V7_4).build()?;
+    /// store.execute(["HSET", "h", "field", "value"])?;
+    /// store.execute(["HPEXPIREAT", "h", "4102444800000", "FIELDS", "1", "field"])?;
+    /// assert!(store.save_rdb(Vec::new()).is_err());
+    /// let file = store.save_rdb_with(Vec::new(), RdbSave::new().carry_field_ttls())?;
+    /// assert!(file.starts_with(b"REDIS0012"));
+    /// # Ok::<(), larder::Error>(())
+    /// ```
+    pub fn carry_field_ttls(mut self) -> Self {
+        self.field_ttls = FieldTtls::Carry;
+        self
+    }
+
     /// Writes hashes whose fields have deadlines without those deadlines.
     pub fn drop_field_ttls(mut self) -> Self {
         self.field_ttls = FieldTtls::Drop;

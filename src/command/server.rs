@@ -160,30 +160,29 @@ fn role(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
 
 fn shutdown(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let mut options = args.options(1);
-    let (mut aborts, mut forced, mut saves, mut save) = (false, false, false, 0);
+    let (mut aborts, mut forced, mut saves, mut save) = (false, false, 0, None);
     while !options.is_done() {
         if options.take("ABORT") {
             aborts = true;
         } else if options.take("SAVE") {
-            (saves, save) = (true, save + 1);
+            (saves, save) = (saves + 1, Some(true));
         } else if options.take("NOSAVE") {
-            save += 1;
+            (saves, save) = (saves + 1, Some(false));
         } else if options.take("FORCE") {
             forced = true;
         } else if !options.take("NOW") {
             return Err(Error::Syntax);
         }
     }
-    if save > 1 || aborts && args.len() > 2 {
+    if saves > 1 || aborts && args.len() > 2 {
         return Err(Error::Syntax);
     }
     if aborts {
         return Err(Error::text("ERR No shutdown in progress."));
     }
     let keyspace = session.store.keyspace();
-    // A store in memory has no place to save to.
-    let saved = !saves || keyspace.durable().is_none() || ops::durable::save(keyspace).is_ok();
-    if !saved && !forced || !keyspace.clients.shut_down() {
+    let left = keyspace.durable().map_or(Ok(()), |_| crate::ops::durable::leave(keyspace, save));
+    if left.is_err() && !forced || !keyspace.clients.shut_down() {
         return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     (session.replies, session.shown.closing) = (Replies::Off, true);

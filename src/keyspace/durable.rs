@@ -7,7 +7,7 @@ use crate::Result;
 use crate::log::fs::Disk;
 use crate::log::writer::Bell;
 use crate::log::{Fsync, Log};
-use crate::sync::Mutex;
+use crate::sync::{self, Mutex};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -116,7 +116,20 @@ impl Keyspace {
 
     /// Waits until a unit is as safe as the policy has it. The caller holds no guard.
     pub(super) fn wait_for_write(&self, lsn: u64) -> Result<()> {
-        self.log().map_or(Ok(()), |log| log.wait(lsn))
+        match self.log() {
+            Some(log) if !(log.waits() && sync::is_later()) => log.wait(lsn),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs what makes many units; the disk is waited for once, at the end. Nothing the body answers may be told to anybody
+    /// before.
+    pub fn together<R>(&self, body: impl FnOnce() -> R) -> (R, Result<()>) {
+        let mark = sync::LaterMark::set();
+        let answer = body();
+        drop(mark);
+        let waited = self.log().filter(|log| log.waits()).map_or(Ok(()), |log| log.wait(log.last()));
+        (answer, waited)
     }
 
     /// Waits until what a read saw is on the disk. Where the disk fails, reads go on.
@@ -124,6 +137,7 @@ impl Keyspace {
     pub(super) fn wait_for_read(&self, lsn: u64) {
         if let Some(log) = self.log()
             && log.durable() < lsn
+            && !sync::is_later()
             && log.admit().is_ok()
         {
             let _ = log.wait(lsn);

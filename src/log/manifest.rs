@@ -30,7 +30,7 @@ pub struct Manifest {
     pub base: Option<Part>,
     /// The files of units, in order.
     pub incrs: Vec<Part>,
-    /// Whether it was written with a checksum, which was right.
+    /// Whether it is written with a checksum (and was right, if it was read): all its files of units are of larder's making.
     pub checked: bool,
 }
 
@@ -83,7 +83,7 @@ impl Manifest {
         let line = |part: &Part, kind| format!("file {} seq {} type {kind}\n", quoted(&part.name), part.seq);
         let base = self.base.iter().map(|part| line(part, 'b'));
         let body: String = base.chain(self.incrs.iter().map(|part| line(part, 'i'))).collect();
-        format!("{HEAD}{:08x};\n{body}", crc(0, body.as_bytes()))
+        if self.checked { format!("{HEAD}{:08x};\n{body}", crc(0, body.as_bytes())) } else { body }
     }
 
     /// Reads a text, by the manifest's prefix.
@@ -97,7 +97,7 @@ impl Manifest {
             let line = &text[at..at + end];
             match line.first() {
                 Some(b'#') if at == 0 => {
-                    let sum = checksum(line).ok_or_else(|| fault("not a comment that is known"))?;
+                    let sum = checksum(line).ok_or_else(|| fault(unknown(line)))?;
                     if sum != crc(0, &text[end + 1..]) {
                         return Err(fault("the checksum is wrong"));
                     }
@@ -153,6 +153,15 @@ fn checksum(line: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok().filter(|_| plain)
 }
 
+/// What a first line is that is none of ours.
+fn unknown(line: &[u8]) -> &'static str {
+    let other = line.strip_prefix(b"#LDM").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit));
+    match other && !line.starts_with(&HEAD.as_bytes()[..6]) {
+        true => "it is of another version than this larder knows, a newer one it seems",
+        false => "not a comment that is known",
+    }
+}
+
 fn quoted(name: &str) -> String {
     let plain = name.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\".contains(&b));
     if plain { name.into() } else { line::quoted(name.as_bytes()) }
@@ -177,6 +186,16 @@ mod tests {
     fn what_is_written_is_read() {
         let manifest = sample();
         assert_eq!(Manifest::parse(PREFIX, manifest.text().as_bytes()), Ok(manifest));
+    }
+
+    /// Files that a server wrote begin with no frame of ours: a manifest with a checksum would promise that.
+    #[test]
+    fn a_servers_stays_without_a_checksum() {
+        let mut manifest =
+            Manifest::parse("appendonly.aof", b"file appendonly.aof.1.incr.aof seq 1 type i\n").unwrap();
+        manifest.incrs.push(manifest.incr_part(2));
+        let again = Manifest::parse("appendonly.aof", manifest.text().as_bytes()).unwrap();
+        assert_eq!((again.checked, again.incrs.len()), (false, 2));
     }
 
     #[test]

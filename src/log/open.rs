@@ -24,6 +24,8 @@ pub struct Options {
 pub trait Loader {
     /// A snapshot, from its first byte on. Answers how many bytes it has; commands may follow.
     fn base(&mut self, input: &mut dyn Read) -> Result<u64>;
+    /// The units that come next are those of this file.
+    fn units_of(&mut self, _name: &str) {}
     /// A unit, or what is wrong with it.
     fn unit(&mut self, unit: Unit) -> Result<(), String>;
 }
@@ -42,6 +44,31 @@ pub struct Report {
     pub swept: Vec<String>,
     /// Bytes of the base.
     pub base_size: u64,
+    /// The files, in their order, as far as they were read.
+    pub parts: Vec<PartReport>,
+}
+
+/// What was found in one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartReport {
+    pub name: String,
+    pub size: u64,
+    pub units: u64,
+    pub frames: u64,
+    pub unverified: u64,
+    /// Where the last whole unit ended.
+    pub good: u64,
+    /// The last unit's number.
+    pub lsn: u64,
+}
+
+/// What a look at a directory found.
+pub struct Inspected {
+    /// Which files count; `None`: it has no log.
+    pub manifest: Option<Manifest>,
+    pub report: Report,
+    /// The first thing that is wrong, a torn tail not counted.
+    pub fault: Option<Error>,
 }
 
 /// An open directory, at the end of its log.
@@ -94,6 +121,19 @@ pub(super) fn read(disk: &dyn Disk, manifest: &Manifest, loader: &mut dyn Loader
     }
 }
 
+/// Reads a directory to its end or to its first fault, and changes nothing. A file that can't be read is an error.
+pub fn inspect(disk: &dyn Disk, options: Options, loader: &mut dyn Loader) -> Result<Inspected> {
+    let names = disk.list().map_err(failed("listing", "the directory"))?;
+    let mut opening = Opening { disk, options, loader, report: Report::default(), lsn: None };
+    let mut manifest = None;
+    let looked = opening.look(&names, &mut manifest);
+    let fault = match looked {
+        Err(error @ (Error::Corrupt(_) | Error::Unsupported(_))) => Some(error),
+        looked => looked.map(|()| None)?,
+    };
+    Ok(Inspected { manifest, report: opening.report, fault })
+}
+
 /// Whether a directory has a log.
 pub fn has_log(disk: &dyn Disk) -> Result<bool> {
     let names = disk.list().map_err(failed("listing", "the directory"))?;
@@ -131,6 +171,16 @@ struct Opening<'o> {
 }
 
 impl Opening<'_> {
+    fn look(&mut self, names: &[String], found: &mut Option<Manifest>) -> Result<()> {
+        let Some(manifest) = read_manifest(self.disk, names)? else {
+            return leftovers(self.disk, names).map(drop);
+        };
+        let manifest = found.insert(manifest);
+        self.read_base(manifest)?;
+        self.read_incrs(manifest)?;
+        refuse_strays(self.disk, manifest, names)
+    }
+
     fn open_part(&self, part: &Part) -> Result<Box<dyn File>> {
         self.disk.open(&part.name).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -204,6 +254,7 @@ impl Opening<'_> {
 
     fn read_all(&mut self, reader: &mut Reader<'_>, name: &str) -> Result<Option<super::read::Bad>> {
         let loader = &mut *self.loader;
+        loader.units_of(name);
         let bad = loop {
             match reader.step(&mut |unit| loader.unit(unit)).map_err(failed("reading", name))? {
                 Item::Good => {}
@@ -214,6 +265,15 @@ impl Opening<'_> {
         self.report.units += reader.units;
         self.report.frames += reader.frames;
         self.report.unverified += reader.unverified;
+        self.report.parts.push(PartReport {
+            name: name.to_string(),
+            size: reader.size(),
+            units: reader.units,
+            frames: reader.frames,
+            unverified: reader.unverified,
+            good: reader.good,
+            lsn: reader.last_lsn(),
+        });
         Ok(bad)
     }
 }
@@ -227,16 +287,22 @@ fn corrupt(file: &str, offset: u64, why: String) -> Error {
 /// A directory without a manifest is new, unless files say that there was one. A crash while a new one was being made
 /// leaves a first file without units.
 fn begin_anew(disk: &dyn Disk, names: &[String], report: &mut Report) -> Result<()> {
+    report.swept = leftovers(disk, names)?;
+    report.swept.iter().try_for_each(|name| disk.unlink(name).map_err(failed("removing", name)))
+}
+
+/// What a log left that was never begun.
+fn leftovers(disk: &dyn Disk, names: &[String]) -> Result<Vec<String>> {
     let manifest = Manifest::new(PREFIX);
+    let mut left = Vec::new();
     for name in names.iter().filter(|name| is_part_of_a_log(name)) {
         let fresh = *name == manifest.incr_part(1).name && is_without_units(disk, name, 1)?;
         if !fresh {
             return Err(corrupt(&manifest.name(), 0, format!("it is not there, but {name} is")));
         }
-        disk.unlink(name).map_err(failed("removing", name))?;
-        report.swept.push(name.clone());
+        left.push(name.clone());
     }
-    Ok(())
+    Ok(left)
 }
 
 fn is_part_of_a_log(name: &str) -> bool {

@@ -182,6 +182,8 @@ impl Rebase<'_> {
         if self.next.is_some() {
             manifest.incrs = vec![self.part.clone()];
         }
+        // What a server wrote is left behind now.
+        manifest.checked = true;
         if log.mutant == Mutant::RemovedEarly {
             sweep(&*log.disk, &manifest);
         }

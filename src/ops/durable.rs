@@ -72,6 +72,22 @@ pub fn save(keyspace: &Keyspace) -> Result<()> {
     save_claimed(keyspace)
 }
 
+/// Makes safe what a store holds before it is left: what was logged, and a snapshot where that is wanted, or where it is all
+/// the store has and something has changed.
+pub fn leave(keyspace: &Keyspace, save_wanted: Option<bool>) -> Result<()> {
+    let durable = kept(keyspace)?;
+    let due =
+        || durable.log.is_none() && durable.snapshot_every_ms > 0 && durable.saves.changes.load(Relaxed) > 0;
+    if save_wanted.unwrap_or_else(due) {
+        // One that is under way has not all that this one is to have.
+        while durable.saves.running.load(Acquire) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        save(keyspace)?;
+    }
+    durable.log.as_ref().map_or(Ok(()), Log::flush)
+}
+
 fn claim(durable: &Durable) -> Result<()> {
     match durable.saves.running.swap(true, Acquire) {
         true => Err(Error::text("ERR Background save already in progress")),

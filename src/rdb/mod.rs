@@ -26,6 +26,7 @@ mod streams;
 mod values;
 mod writer;
 
+pub use crc::crc64;
 pub use reader::{Datum, Item, Keyed, Reader};
 pub use writer::{FieldTtls, Head, Writer};
 

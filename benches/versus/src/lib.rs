@@ -10,6 +10,7 @@ pub mod empty;
 pub mod expiry;
 pub mod growth;
 pub mod hot;
+pub mod log;
 pub mod ordered;
 pub mod peers;
 pub mod pubsub;

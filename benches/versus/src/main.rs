@@ -1,4 +1,4 @@
-use versus::{bytes, empty, expiry, growth, hot, ordered, pubsub, rdb, redis, snapshot, sorted, waiting};
+use versus::{bytes, empty, expiry, growth, hot, log, ordered, pubsub, rdb, redis, snapshot, sorted, waiting};
 
 const HELP: &str = "\
 larder beside its peers. Run with --release, on a machine that does nothing else; only ratios within one run count.
@@ -9,6 +9,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
                                   they cost inside it (starts a redis-server of its own); scale 1 is a million elements
   versus rdb [keys]               saving and loading strings of 32 bytes, beside redis-server's SAVE and its start on the same
                                   file; peak memory
+  versus log [sets]               what the log costs under each policy, one writer and 64 under always, recovery, beside
+                                  redis-server on the same directory; peak memory of a load and of a new base
   versus bytes                    bytes per element by larder's own count and by the allocator's, beside Valkey's
   versus growth [keys] [members] [scored]
                                   the worst single call while a store grows to 10M keys, a hash and a set to 5M members,
@@ -35,6 +37,7 @@ fn main() {
     match what {
         "hot" => hot::main(rest),
         "rdb" => rdb::main(rest),
+        "log" => log::main(rest),
         "redis" => redis::main(rest),
         "bytes" => bytes::main(),
         "growth" => growth::main(rest),

@@ -44,7 +44,8 @@ struct Times {
     load: f64,
 }
 
-fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
+/// How long something takes, and its answer.
+pub fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let began = Instant::now();
     let done = work();
     (began.elapsed().as_secs_f64(), done)
@@ -79,12 +80,13 @@ fn larder_side(keys: usize, folder: &Path) -> Times {
 }
 
 /// Lets the peak begin anew, and answers what is resident, in MB.
-fn reset_peak() -> u64 {
+pub fn reset_peak() -> u64 {
     let _ = fs::write("/proc/self/clear_refs", "5");
     status("VmRSS:")
 }
 
-fn peak() -> u64 {
+/// The most that was resident since, in MB.
+pub fn peak() -> u64 {
     status("VmHWM:")
 }
 
@@ -95,10 +97,11 @@ fn status(name: &str) -> u64 {
 }
 
 /// A server on the folder; it ends with this.
-struct Server(Child, PathBuf);
+pub struct Server(Child, PathBuf);
 
 impl Server {
-    fn start(folder: &Path) -> std::io::Result<Server> {
+    /// Starts one, with further options.
+    pub fn start(folder: &Path, more: &[&str]) -> std::io::Result<Server> {
         let socket = folder.join("redis.sock");
         let child = Command::new("redis-server")
             .args([
@@ -115,9 +118,15 @@ impl Server {
             .arg(&socket)
             .arg("--dir")
             .arg(folder)
+            .args(more)
             .stdout(Stdio::null())
             .spawn()?;
         Ok(Server(child, socket))
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> &Path {
+        &self.1
     }
 
     /// One command of one word, and the first line of its answer.
@@ -131,7 +140,7 @@ impl Server {
     }
 
     /// Waits until it has loaded its file.
-    fn wait(&self) -> Result<(), String> {
+    pub fn wait(&self) -> Result<(), String> {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(60) {
             if self.ask("PING").is_ok_and(|line| line.starts_with("+PONG")) {
@@ -154,7 +163,7 @@ fn redis_side(folder: &Path) -> Result<Times, String> {
     let (mut save, mut load) = (f64::MAX, f64::MAX);
     for _ in 0..ROUNDS.min(2) {
         let (took, server) = seconds(|| {
-            let server = Server::start(folder).map_err(|e| e.to_string())?;
+            let server = Server::start(folder, &[]).map_err(|e| e.to_string())?;
             server.wait().map(|()| server)
         });
         let server = server?;

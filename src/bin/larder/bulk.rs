@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Read, StderrLock, Write};
 const CHUNK: usize = 256 * 1024;
 
 /// Input that was read and not run yet.
-struct Feed<R> {
+pub struct Feed<R> {
     input: R,
     /// Bytes `start..end` are waiting; what is before them was run, what is behind them is room.
     buffer: Vec<u8>,
@@ -19,16 +19,21 @@ struct Feed<R> {
 }
 
 impl<R: Read> Feed<R> {
-    fn new(input: R) -> Self {
+    pub fn new(input: R) -> Self {
         Feed { input, buffer: vec![0; CHUNK], start: 0, end: 0 }
     }
 
-    fn waiting(&self) -> &[u8] {
+    pub fn waiting(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
+    /// Passes over what was run.
+    pub fn skip(&mut self, bytes: usize) {
+        self.start += bytes;
+    }
+
     /// Reads more behind what waits; false at the end of the input.
-    fn fill(&mut self) -> io::Result<bool> {
+    pub fn fill(&mut self) -> io::Result<bool> {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         if self.buffer.len() - self.end < CHUNK / 2 {
@@ -54,8 +59,8 @@ pub fn load(input: impl Read, shell: &mut Shell, out: &mut dyn Write) -> io::Res
     let mut load = Load { shell, parser: Parser::default(), log, replies: 0, errors: 0 };
     let mut done: u64 = 0; // bytes
     let broken = loop {
-        let (taken, malformed) = load.run(feed.waiting());
-        feed.start += taken;
+        let (taken, malformed) = load.run_together(feed.waiting());
+        feed.skip(taken);
         done += taken as u64;
         if let Some(why) = malformed {
             break Some(why.to_string());
@@ -88,6 +93,17 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
+    /// The same as [`Load::run`]; under `always` all of them are on the disk when it returns, errors of theirs are printed
+    /// then.
+    fn run_together(&mut self, input: &[u8]) -> (usize, Option<Malformed>) {
+        let store = self.shell.store().clone();
+        let (done, waited) = store.keyspace().together(|| self.run(input));
+        if let Err(error) = waited {
+            self.fail(&error.to_string());
+        }
+        done
+    }
+
     /// Runs the whole requests at the front of the input, and says how many bytes they were.
     fn run(&mut self, input: &[u8]) -> (usize, Option<Malformed>) {
         let mut start = 0;
@@ -116,7 +132,7 @@ impl Load<'_> {
         if rest.first().is_some_and(|&byte| byte != b'*') {
             let mut line = rest.to_vec();
             line.push(b'\n');
-            return self.run(&line).1.map_or(Ok(()), |why| Err(why.to_string()));
+            return self.run_together(&line).1.map_or(Ok(()), |why| Err(why.to_string()));
         }
         if rest.is_empty() { Ok(()) } else { Err("ERR Protocol error: the last request is cut short".into()) }
     }

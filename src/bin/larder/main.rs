@@ -1,9 +1,17 @@
 //! The shell and the server. The shell: commands from a terminal, a pipe, a file, the command line, or as RESP, run on a store in this process.
 
 mod bulk;
+mod check;
+mod commands;
+mod convert;
+mod disk;
+mod fix;
 mod help;
+mod jsonl;
+mod keep;
 mod lines;
 mod options;
+mod progress;
 mod prompt;
 mod redis_conf;
 mod redis_server;
@@ -11,6 +19,7 @@ mod serve;
 mod serve_tls;
 mod shell;
 mod signals;
+mod survey;
 
 use clap::Parser;
 use options::{Bulk, Options};
@@ -36,11 +45,15 @@ fn main() {
             Err(error) => quit(&error, FAILED),
         }
     }
-    if std::env::args_os().nth(1).is_some_and(|word| word == "serve") {
-        match serve::run(std::env::args_os().skip(2)) {
+    let rest = std::env::args_os().skip(2);
+    match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some("serve") => match serve::run(rest) {
             Ok(()) => exit(FINE),
             Err(error) => quit(&error, USAGE),
-        }
+        },
+        Some("check") => exit(check::run(rest)),
+        Some("convert") => exit(convert::run(rest)),
+        _ => {}
     }
     let options = Options::parse();
     let start = Instant::now();
@@ -52,11 +65,14 @@ fn main() {
     if options.stats {
         shell.print_stats(start.elapsed());
     }
+    // What was written is safe before the end, whatever that is.
+    let closed = shell.close();
     match done {
         // Whoever read the output has gone: not worth a word.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit(FAILED),
         Err(error) => quit(&error, USAGE),
         // Straight out: the store is not taken apart key by key.
+        Ok(()) if let Err(error) = &closed => quit(error, FAILED),
         Ok(()) => exit(if shell.errors == 0 { FINE } else { FAILED }),
     }
 }

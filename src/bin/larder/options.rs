@@ -1,5 +1,6 @@
 //! What the command line says.
 
+use crate::keep::Keep;
 use clap::{ArgAction, Parser, ValueEnum};
 use larder::{Form, Profile, Protocol};
 use std::convert::Infallible;
@@ -9,7 +10,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 const NOTES: &str = "\
-The store lives in this process's memory: it is empty at the start and gone at the end.
+The store lives in this process's memory: it is empty at the start and gone at the end. With --dir it is kept in a
+directory, which a real server can load, too; under --fsync always a reply that is printed is on the disk.
 
 Lines, replies and forms of output are redis-cli's; blank lines are passed over. On a terminal `help` tells more.
 
@@ -25,7 +27,10 @@ Examples:
   larder --no-raw < commands.txt              a command a line, replies as on a terminal
   larder --pipe DEBUG DIGEST < data.resp      mass insertion, then a command on what it made
   larder --pipe=data.resp                     mass insertion from a file, then the prompt
-  larder serve --port 6379                    a server for Redis clients: larder serve --help";
+  larder --dir data --fsync always SET k v    one command on a store that is kept
+  larder serve --port 6379                    a server for Redis clients: larder serve --help
+  larder check data                           says what is in files, and what is wrong: larder check --help
+  larder convert dump.rdb data                one form of data into another: larder convert --help";
 
 /// An embedded, Redis-compatible data-structure engine: its shell.
 #[derive(Debug, Parser)]
@@ -34,6 +39,9 @@ pub struct Options {
     /// Database to start on
     #[arg(short = 'n', long, value_name = "DB", default_value_t = 0)]
     pub db: usize,
+
+    #[command(flatten)]
+    pub keep: Keep,
 
     /// Redis version to behave as
     #[arg(long, value_name = "VERSION", default_value = "7.2")]

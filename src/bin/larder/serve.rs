@@ -1,12 +1,13 @@
 //! `larder serve`: a store served to Redis clients.
 
+use crate::keep::{Keep, plain};
 use crate::options::Version;
 use crate::redis_conf::{self, Directive, Plan};
 use crate::serve_tls::TlsOptions;
 use crate::signals;
 use clap::{CommandFactory, Parser};
-use larder::Store;
 use larder::server::{Config, Server};
+use larder::Store;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const NOTES: &str = "\
-The store lives in this process's memory: it is empty at the start and gone at the end. SHUTDOWN ends it, as an
-interrupt does.
+The store lives in this process's memory: it is empty at the start and gone at the end, unless --dir keeps it in a
+directory, which a real server can load, too. SHUTDOWN ends the server, as an interrupt does and SIGTERM: what was
+logged is on the disk then. SAVE, BGSAVE, SHUTDOWN SAVE write dump.rdb there, BGREWRITEAOF gives the log a new base.
 
 Other hosts are served only where --bind names an address they reach, and then only with --requirepass, or with
 --protected-mode no.
@@ -23,7 +25,7 @@ Other hosts are served only where --bind names an address they reach, and then o
 A file has the directives of redis.conf. What stands on the command line counts more; what a store in a process has
 nothing for is named on standard error.";
 
-/// Serves an in-memory store to Redis clients.
+/// Serves a store to Redis clients.
 #[derive(Debug, Parser)]
 #[command(name = "larder serve", version, after_help = NOTES, max_term_width = 110, args_override_self = true)]
 struct Serve {
@@ -46,6 +48,9 @@ struct Serve {
     /// Access bits of the unix socket's file, as chmod has them
     #[arg(long, value_name = "BITS", value_parser = octal)]
     unixsocketperm: Option<u32>,
+
+    #[command(flatten)]
+    keep: Keep,
 
     /// Password that clients must give
     #[arg(long, value_name = "PASSWORD")]
@@ -151,9 +156,9 @@ fn parse(flags: &[OsString], args: &[OsString]) -> Serve {
     Serve::parse_from(std::iter::once(&name).chain(flags).chain(args))
 }
 
-/// Whether there is a flag of this name.
+/// Whether a directive of this name is a flag here. Redis's dir is where a server stands, and asks for no log.
 pub fn has_flag(name: &str) -> bool {
-    Serve::command().get_arguments().any(|flag| flag.get_long() == Some(name))
+    name != "dir" && Serve::command().get_arguments().any(|flag| flag.get_long() == Some(name))
 }
 
 impl Serve {
@@ -162,7 +167,7 @@ impl Serve {
         if let Some(path) = &self.aclfile {
             builder = builder.acl_file(path);
         }
-        let store = builder.build().map_err(io::Error::other)?;
+        let store = self.keep.open(builder).map_err(io::Error::other)?;
         plan.apply(&store)?;
         plan.idle.iter().for_each(|idle| log.say(idle));
         let config = self.config(&plan.renames, file.as_deref())?;
@@ -173,7 +178,7 @@ impl Serve {
         places.extend(server.unix_socket().map(|path| path.display().to_string()));
         log.is_ready(&places);
         server.wait();
-        Ok(())
+        store.close().map_err(|error| io::Error::other(plain(&error)))
     }
 
     fn config(&self, renames: &[(String, Vec<u8>)], file: Option<&Path>) -> io::Result<Config> {

@@ -1,8 +1,10 @@
 //! A session with what it takes to print its replies.
 
+use crate::keep::plain;
 use crate::options::Options;
 use larder::{Form, Profile, Reply, Session, Store};
 use std::io::{self, Write};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// A reply on a terminal says how long it took from here on.
@@ -24,14 +26,15 @@ pub struct Shell {
 }
 
 impl Shell {
-    pub fn open(options: &Options) -> larder::Result<Shell> {
+    pub fn open(options: &Options) -> Result<Shell, String> {
         const DATABASES: usize = 16;
         let profile = Profile::from(options.profile);
-        let store = Store::builder().profile(profile).databases(DATABASES).build()?;
+        let store = options.keep.open(Store::builder().profile(profile).databases(DATABASES))?;
         let mut session = store.session();
         session.set_protocol(options.protocol());
-        if let Reply::Error(error) = session.execute(["SELECT".to_owned(), options.db.to_string()])? {
-            return Err(error);
+        let selected = session.execute(["SELECT".to_owned(), options.db.to_string()]);
+        if let Reply::Error(error) = selected.unwrap_or_else(Reply::Error) {
+            return Err(error.to_string());
         }
         Ok(Shell {
             store,
@@ -51,6 +54,24 @@ impl Shell {
         let reply = self.session.execute_words(words).unwrap_or_else(Reply::Error);
         self.errors += u64::from(reply.error().is_some());
         reply
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Writes and syncs all that was logged. A snapshot or new base that was begun is finished first.
+    pub fn close(&self) -> Result<(), String> {
+        let busy = || {
+            let durable = self.store.keyspace().durable()?;
+            let saves = [&durable.saves.running, &durable.saves.rewrite_waits];
+            let rewrites = durable.log.as_ref().is_some_and(|log| log.is_rewriting());
+            Some(rewrites || saves.iter().any(|flag| flag.load(Relaxed)))
+        };
+        while busy() == Some(true) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.store.close().map_err(|error| plain(&error))
     }
 
     /// Runs a command so many times, printing each reply.
