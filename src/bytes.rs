@@ -34,7 +34,7 @@ enum Repr {
 /// store to a load only where the load lies within it, and with a tag and a length in front every move of a fresh
 /// string waited for the stores before it (GET cost 1.28 times the table's own lookup, now 1.12). The length stands
 /// last, as a `char` for the numbers that no `char` is: they carry the enum's tag, also those of `Option` and `Result`.
-#[derive(Clone)]
+#[derive(Clone, Copy)] // Copied as a whole: a clone by its fields would have its last word stored in two halves.
 #[repr(C, align(8))]
 struct Inline {
     bytes: [u8; INLINE],

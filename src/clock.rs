@@ -2,7 +2,7 @@
 
 use crate::sync::{Mutex, check_outside_body};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,14 +33,19 @@ struct Manual {
     listeners: Mutex<Vec<Weak<dyn Tick>>>,
     /// Held by whoever moves the clock: what falls due happens in one order.
     mover: Mutex<()>,
-    party: Mutex<Party>,
+    /// Who takes part, times 2^32, and how many wait inside a store: one number, so that they are read together.
+    party: AtomicI64,
 }
 
-/// Who takes part in a clock, and how many of them wait inside a store. Its lock is an innermost one.
-#[derive(Default)]
-struct Party {
-    participants: usize,
-    waiting: usize,
+/// One who takes part.
+const PARTICIPANT: i64 = 1 << 32;
+
+/// Numbers of waits in the order they begin in, for all stores: those of one clock time out in one order.
+static TURNS: AtomicU64 = AtomicU64::new(1);
+
+/// The number of a wait that begins.
+pub(crate) fn turn() -> u64 {
+    TURNS.fetch_add(1, Relaxed)
 }
 
 /// Something that has work to do at certain times.
@@ -62,6 +67,17 @@ pub struct Due {
     pub run: Box<dyn FnOnce()>,
 }
 
+/// A thread of larder's own that handles what it waits for. It makes no clock move, but holds it while it runs.
+#[derive(Debug)]
+pub(crate) struct Guest(Clock);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.wait_begins();
+        self.0.all_may_wait();
+    }
+}
+
 /// Takes part in a manual clock for as long as it lives; from [`Clock::participant`].
 #[derive(Debug)]
 pub struct Participant(Clock);
@@ -69,7 +85,7 @@ pub struct Participant(Clock);
 impl Drop for Participant {
     fn drop(&mut self) {
         if let Some(manual) = &self.0.0 {
-            manual.party.lock().participants -= 1;
+            manual.party.fetch_sub(PARTICIPANT, SeqCst);
             manual.jump();
         }
     }
@@ -96,7 +112,7 @@ impl Clock {
             now_us: AtomicU64::new(now_us),
             listeners: Mutex::default(),
             mover: Mutex::default(),
-            party: Mutex::default(),
+            party: AtomicI64::new(0),
         })))
     }
 
@@ -119,9 +135,10 @@ impl Clock {
         }
     }
 
-    /// Takes part in a manual clock: while all who take part wait inside a store of this clock (in BLPOP, say), time
-    /// jumps to whatever falls due next, so that no test has to sleep or to advance the clock. It does not jump while
-    /// one of them runs, or has been woken and not gone on yet. Hold one participant for each wait that may be under way
+    /// Takes part in a manual clock: while all who take part wait inside a store of this clock (in BLPOP, say, or for a
+    /// message), time jumps to whatever falls due next, so that no test has to sleep or to advance the clock. It does not
+    /// jump while one of them runs, or has been woken and not gone on yet, nor while a [`Listener`](crate::Listener)'s body
+    /// runs. Hold one participant for each wait that may be under way
     /// at once: one for a thread, one for a task, two for a task that waits for two futures together. Who waits without
     /// taking part is taken for one who does. Make participants before the threads or tasks that hold them start.
     ///
@@ -141,22 +158,28 @@ impl Clock {
     /// ```
     pub fn participant(&self) -> Participant {
         if let Some(manual) = &self.0 {
-            manual.party.lock().participants += 1;
+            manual.party.fetch_add(PARTICIPANT, SeqCst);
         }
         Participant(self.clone())
+    }
+
+    /// A guest, who runs until it waits for the first time.
+    pub(crate) fn guest(&self) -> Guest {
+        self.wait_ends();
+        Guest(self.clone())
     }
 
     /// Notes that somebody waits from now on. [`Clock::all_may_wait`] must follow when no guard is held.
     pub(crate) fn wait_begins(&self) {
         if let Some(manual) = &self.0 {
-            manual.party.lock().waiting += 1;
+            manual.party.fetch_add(1, SeqCst);
         }
     }
 
     /// Notes that a wait is over: its waiter runs from now on, if only to be woken.
     pub(crate) fn wait_ends(&self) {
         if let Some(manual) = &self.0 {
-            manual.party.lock().waiting -= 1;
+            manual.party.fetch_sub(1, SeqCst);
         }
     }
 
@@ -214,6 +237,21 @@ impl Clock {
     }
 }
 
+/// Notices what stays due whatever is done about it: it must not hold the clock for ever.
+#[derive(Default)]
+struct Stuck {
+    last: u64,
+    times: u32,
+}
+
+impl Stuck {
+    fn is_at(&mut self, next: u64) -> bool {
+        self.times = if self.last == next { self.times + 1 } else { 0 };
+        self.last = next;
+        self.times > 3
+    }
+}
+
 impl Manual {
     fn listeners(&self) -> Vec<Arc<dyn Tick>> {
         self.listeners.lock().iter().filter_map(Weak::upgrade).collect()
@@ -230,30 +268,29 @@ impl Manual {
         if target < self.now_us.load(SeqCst) {
             self.now_us.store(target, SeqCst);
         }
-        let (mut last, mut stuck) = (None, 0);
-        while let Some(next) = self.next_event().filter(|next| *next <= target) {
-            // Something that stays due whatever is done about it must not hold the clock for ever.
-            stuck = if last == Some(next) { stuck + 1 } else { 0 };
-            if stuck > 3 {
-                break;
-            }
-            last = Some(next);
+        let mut stuck = Stuck::default();
+        while let Some(next) = self.next_event().filter(|next| *next <= target && !stuck.is_at(*next)) {
             self.happen(next);
         }
         self.now_us.store(target, SeqCst);
         self.listeners().iter().for_each(|listener| listener.moved());
     }
 
+    /// Whether all who take part wait, and every guest.
+    fn all_wait(&self) -> bool {
+        let party = self.party.load(SeqCst);
+        let waiting = i64::from(party as i32);
+        let participants = (party - waiting) / PARTICIPANT;
+        participants > 0 && waiting >= participants
+    }
+
     /// Goes on, from one thing that falls due to the next, until one of those who take part runs.
     fn jump(&self) {
-        while check_outside_body().is_ok() {
+        let mut stuck = Stuck::default();
+        while check_outside_body().is_ok() && self.all_wait() {
             let _mover = self.mover.lock();
-            let all_wait = {
-                let party = self.party.lock();
-                party.participants > 0 && party.waiting >= party.participants
-            };
             match self.next_event() {
-                Some(next) if all_wait => self.happen(next),
+                Some(next) if self.all_wait() && !stuck.is_at(next) => self.happen(next),
                 _ => return,
             }
         }

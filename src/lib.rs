@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod acl;
 #[cfg(feature = "connections")]
 mod adapter;
 mod api;

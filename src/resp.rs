@@ -139,14 +139,19 @@ impl Parser {
 
     /// The number of words; a count below one is none.
     fn head(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
-        let Some(digits) = count_line(&input[1..], Malformed::LongCount)? else { return Ok(None) };
-        let count =
-            parse_i64(digits).filter(|&count| count <= i64::from(i32::MAX)).ok_or(Malformed::Count)?;
+        let (count, len) = match short_count(input) {
+            Some((count, len)) => (count as i64, len),
+            None => {
+                let Some(digits) = count_line(&input[1..], Malformed::LongCount)? else { return Ok(None) };
+                let count = parse_i64(digits).filter(|&count| count <= i64::from(i32::MAX));
+                (count.ok_or(Malformed::Count)?, 1 + digits.len() + 2)
+            }
+        };
         if self.is_stranger && count > STRANGER_WORDS {
             return Err(Malformed::StrangerCount);
         }
         self.words.clear();
-        self.read = 1 + digits.len() + 2;
+        self.read = len;
         Ok(Some(usize::try_from(count).unwrap_or(0)))
     }
 
@@ -156,6 +161,13 @@ impl Parser {
             Some(length) => length,
             None => {
                 let rest = &input[self.read..];
+                if let (Some(b'$'), Some((length, head))) = (rest.first(), short_count(rest))
+                    && let Some(end) = Some(head + length + 2).filter(|end| *end <= rest.len())
+                {
+                    self.words.push(self.read + head..self.read + head + length);
+                    self.read += end;
+                    return Ok(true);
+                }
                 let Some(line) = count_line(rest, Malformed::LongLength)? else { return Ok(false) };
                 let Some(digits) = line.strip_prefix(b"$") else {
                     return Err(Malformed::NoBulk(rest[0]));
@@ -177,6 +189,17 @@ impl Parser {
             self.length = None;
         }
         Ok(whole)
+    }
+}
+
+/// A count of one or two digits behind a mark, and the length of its line, if all of it is there: what most lines are.
+#[inline]
+fn short_count(line: &[u8]) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte - b'0');
+    match *line {
+        [_, one @ b'0'..=b'9', b'\r', _, ..] => Some((digit(one), 4)),
+        [_, ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', _, ..] => Some((10 * digit(ten) + digit(one), 5)),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 #[path = "support/inside.rs"]
 mod inside;
 
-use larder::{Block, Clock, Reply, Side, Store, WhenFull};
+use larder::{Block, Clock, MkStream, Reply, Side, Store, StreamEntry, StreamId, WhenFull};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -28,9 +28,17 @@ enum Kind {
     LeastTwo,
     Session,
     SessionMove,
+    /// XREAD from the stream's beginning.
+    Read,
+    /// XREADGROUP: what it was given stays pending.
+    Group,
+    /// The same of another consumer.
+    OtherGroup,
+    /// Broken: what it was given is not kept as pending.
+    GroupNoAck,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 10] = [
     Kind::Pop,
     Kind::PopOfTwo,
     Kind::Several,
@@ -39,11 +47,27 @@ const KINDS: [Kind; 8] = [
     Kind::LeastTwo,
     Kind::Session,
     Kind::SessionMove,
+    Kind::Read,
+    Kind::Group,
 ];
 
 impl Kind {
     fn key(self) -> &'static str {
-        if matches!(self, Kind::Least | Kind::LeastTwo) { "z" } else { "q" }
+        match self {
+            Kind::Least | Kind::LeastTwo => "z",
+            Kind::Read | Kind::Group | Kind::OtherGroup | Kind::GroupNoAck => "s",
+            _ => "q",
+        }
+    }
+
+    /// How another waits at the same key.
+    fn other(self) -> Kind {
+        match self {
+            Kind::Read => Kind::Read,
+            _ if self.key() == "z" => Kind::Least,
+            _ if self.key() == "s" => Kind::OtherGroup,
+            _ => Kind::Pop,
+        }
     }
 
     fn copies(self) -> bool {
@@ -73,6 +97,13 @@ impl Kind {
                     least.await.unwrap().map_or(vec![], |(_, all)| texts(all.into_iter().map(|(m, _)| m)))
                 })
             }
+            Kind::Read => {
+                let found = store.xread([("s", StreamId::MIN)]).block(block).read_async();
+                Box::pin(async { found.await.unwrap().pop().map_or(vec![], |(_, entries)| names(&entries)) })
+            }
+            Kind::Group => grouped(store.xreadgroup("s", "g", "a").count(1).block(block)),
+            Kind::OtherGroup => grouped(store.xreadgroup("s", "g", "b").count(1).block(block)),
+            Kind::GroupNoAck => grouped(store.xreadgroup("s", "g", "a").count(1).noack().block(block)),
             Kind::Session => asked(store, block, &["BLPOP", "q"]),
             Kind::SessionMove => asked(store, block, &["BLMOVE", "q", "r", "LEFT", "RIGHT"]),
         }
@@ -81,6 +112,15 @@ impl Kind {
 
 fn one(wait: larder::Waiting<Option<(larder::Bytes, larder::Bytes)>>) -> Wait {
     Box::pin(async { texts(wait.await.unwrap().map(|(_, element)| element)) })
+}
+
+fn grouped(reading: larder::XReadGroup<'_, larder::Shared>) -> Wait {
+    let entries = reading.read_async();
+    Box::pin(async { names(&entries.await.unwrap()) })
+}
+
+fn names(entries: &[StreamEntry]) -> Vec<String> {
+    texts(entries.iter().map(|entry| entry.get("n").unwrap().clone()))
 }
 
 fn texts(elements: impl IntoIterator<Item = larder::Bytes>) -> Vec<String> {
@@ -136,6 +176,9 @@ impl World {
         let clock = Clock::manual();
         let store =
             Store::builder().clock(clock.clone()).seed(1).shards(8).background(false).build().unwrap();
+        if kind.key() == "s" {
+            store.xgroup_create("s", "g", StreamId::MIN, MkStream::Yes).unwrap();
+        }
         let wait = kind.begin(&store, block);
         let wait = Some(if broken { Box::pin(Eager { wait, kept: None }) as Wait } else { wait });
         World {
@@ -159,16 +202,16 @@ impl World {
             Step::Push(n) => {
                 self.pushed.push(n.to_string());
                 let pushed = match self.kind.key() {
+                    "s" => self.store.xadd("s", [("n", n.to_string())]).map(|_| 1),
                     "z" => self.store.zadd("z", [(f64::from(n), n.to_string())]),
                     list => self.store.rpush(list, [n.to_string()]),
                 };
                 pushed.unwrap();
             }
             Step::OtherBegins => {
-                let popping = if self.kind.key() == "z" { Kind::Least } else { Kind::Pop };
                 self.other = Some(match self.other_at {
                     "r" => one(self.store.blpop_async(["r"], Block::Forever)),
-                    _ => popping.begin(&self.store, Block::Forever),
+                    _ => self.kind.other().begin(&self.store, Block::Forever),
                 });
                 look(&mut self.other, &mut self.received_by_other);
             }
@@ -179,6 +222,13 @@ impl World {
 
     fn held(&self, key: &str) -> Vec<String> {
         match key {
+            "s" if self.kind == Kind::Read => names(&self.store.xrange("s", ..).unwrap()),
+            // What is new to the group.
+            "s" => {
+                let read = self.store.xinfo_groups("s").unwrap()[0].last_delivered_id;
+                let found = self.store.xread([("s", read)]).read().unwrap();
+                found.into_iter().flat_map(|(_, entries)| names(&entries)).collect()
+            }
             "z" => texts(self.store.zrange("z", larder::ZRange::rank(..)).unwrap()),
             list => texts(self.store.lrange(list, ..).unwrap()),
         }
@@ -200,6 +250,10 @@ impl World {
         look(&mut self.other, &mut self.received_by_other);
         self.check_step()?;
         self.other = None;
+        if self.kind.key() == "s" {
+            self.check_stream()?;
+            return self.check_nobody_waits();
+        }
         let mut found = [self.held(self.kind.key()), self.held("r"), self.received_by_other.clone()].concat();
         if !self.kind.copies() {
             found.extend(self.received.iter().cloned());
@@ -210,6 +264,28 @@ impl World {
             return Err(format!("{:?} pushed, {found:?} found", self.pushed));
         }
         self.check_nobody_waits()
+    }
+
+    /// Readers had the stream from its beginning; of a group's entries each is new or pending for one, who had it or left.
+    fn check_stream(&self) -> Result<(), String> {
+        let heard = [("a", &self.received), ("b", &self.received_by_other)];
+        if self.kind == Kind::Read {
+            let whole = heard.iter().all(|(_, heard)| self.pushed.starts_with(heard));
+            return if whole { Ok(()) } else { Err(format!("{heard:?} of {:?}", self.pushed)) };
+        }
+        let mut all = self.held("s");
+        for (consumer, heard) in heard {
+            let pending = self.store.xreadgroup("s", "g", consumer).pending_after(StreamId::MIN).read();
+            let pending = names(&pending.unwrap());
+            if !heard.iter().all(|name| pending.contains(name)) {
+                return Err(format!("{consumer} was given {heard:?}, {pending:?} is pending"));
+            }
+            all.extend(pending);
+        }
+        let mut pushed = self.pushed.clone();
+        all.sort();
+        pushed.sort();
+        if all == pushed { Ok(()) } else { Err(format!("{pushed:?} added, {all:?} new or pending")) }
     }
 
     fn check_nobody_waits(&self) -> Result<(), String> {
@@ -325,6 +401,12 @@ fn dropped_at_every_moment_nothing_is_lost_and_nobody_left() {
 #[test]
 fn a_wait_that_keeps_what_it_was_given_is_caught() {
     let (orders, wrong) = every_order(Kind::Pop, Block::Forever, "q", true);
+    println!("of {orders} orders, the first to catch it: {}", wrong.as_ref().unwrap());
+}
+
+#[test]
+fn a_group_that_keeps_nothing_pending_is_caught() {
+    let (orders, wrong) = every_order(Kind::GroupNoAck, Block::Forever, "s", false);
     println!("of {orders} orders, the first to catch it: {}", wrong.as_ref().unwrap());
 }
 

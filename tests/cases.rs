@@ -17,6 +17,8 @@ fn files() -> Vec<File> {
     let wanted = std::env::var("CASE").unwrap_or_default();
     let mut files = case::load_folder(&folder).expect("every transcript reads");
     files.retain(|f| f.path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains(&wanted)));
+    // Passwords in clear need a hash.
+    files.retain(|f| cfg!(feature = "passwords") || !f.path.ends_with("acl_password.case"));
     files
 }
 
@@ -91,7 +93,10 @@ const NEVER_REFUSE: [&str; 11] = [
 ];
 
 /// Commands that always refuse: what they are for is not there, or they end who says them.
-const NEVER_SUCCEED: [&str; 16] = [
+const NEVER_SUCCEED: [&str; 18] = [
+    // There is no file of users: tests/users.rs.
+    "ACL|LOAD",
+    "ACL|SAVE",
     "ASKING",
     "CLUSTER|COUNTKEYSINSLOT",
     "CLUSTER|GETKEYSINSLOT",
@@ -113,13 +118,14 @@ const NEVER_SUCCEED: [&str; 16] = [
 
 /// Words of a syntax that no transcript can show at work, with the reason.
 const WORDS_OUT_OF_REACH: &[(&str, &str, &str)] = &[
+    ("CLIENT|TRACKING", "REDIRECT", "clients' numbers are each server's own: tests/recorded.rs"),
     ("CLIENT|REPLY", "OFF", "the server answers nothing: tests/listener.rs"),
     ("CLIENT|REPLY", "SKIP", "the server answers nothing: tests/listener.rs"),
-    ("SHUTDOWN", "ABORT", "no shutdown takes long"),
-    ("SHUTDOWN", "FORCE", "the server ends"),
+    ("SHUTDOWN", "ABORT", "no shutdown takes long, so it is always refused: server.case has that"),
+    ("SHUTDOWN", "FORCE", "the server ends: tests/listener.rs"),
     ("SHUTDOWN", "NOSAVE", "the server ends: tests/listener.rs"),
-    ("SHUTDOWN", "NOW", "the server ends"),
-    ("SHUTDOWN", "SAVE", "the server ends"),
+    ("SHUTDOWN", "NOW", "the server ends: tests/listener.rs"),
+    ("SHUTDOWN", "SAVE", "the server ends: tests/listener.rs"),
 ];
 
 /// Each step with the row it runs: a container's subcommand where it names one.
@@ -215,6 +221,9 @@ fn every_word_of_every_syntax_has_its_transcript() {
     }
     let out: usize = missing.iter().map(|line| line.split(' ').count() - 1).sum();
     println!("tokens reached: {} of {}", words.len() - out - WORDS_OUT_OF_REACH.len(), words.len());
+    for (name, word, reason) in WORDS_OUT_OF_REACH {
+        println!("token out of reach: {} {word}: {reason}", name.replace('|', " "));
+    }
     assert!(missing.is_empty(), "no transcript shows at work:\n{}", missing.join("\n"));
 }
 

@@ -5,6 +5,9 @@ mod support;
 
 #[path = "support/fuzz_bodies.rs"]
 mod fuzz_bodies;
+#[cfg(feature = "server")]
+#[path = "support/fuzz_wire.rs"]
+mod fuzz_wire;
 
 use larder::log::Mutant;
 use larder::log::manifest::Manifest;
@@ -54,6 +57,12 @@ fn skiplist() {
 #[test]
 fn glob() {
     replay("glob", fuzz_bodies::glob);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn connection() {
+    replay("connection", fuzz_wire::connection);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Histories of three threads on one store, each explained by some order of its calls: GET, MGET, SET, INCR, LPUSH, BLPOP,
-//! ZADD, MULTI and closures. Time is a manual clock that all take part in, so that a BLPOP in vain ends at once.
+//! ZADD, XADD, XREADGROUP, XREAD, MULTI and closures. Time is a manual clock that all take part in, so that a BLPOP in vain ends at once.
 //!
 //! `LARDER_HISTORIES` sets how many (1000 by default), `LARDER_SEED` the first seed. The seed settles what the threads do,
 //! not how the machine mixes them: a failure prints the history too.
@@ -11,7 +11,7 @@ mod linear;
 mod rng;
 
 use larder::{Clock, Store};
-use linear::{Call, Door, LooseIncr, LooseTransaction, Sound};
+use linear::{Call, Door, LooseIncr, LooseTake, LooseTransaction, Sound};
 use rng::Rng;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
@@ -96,6 +96,11 @@ fn an_incr_in_two_calls_is_caught() {
 #[test]
 fn a_transaction_that_takes_its_keys_one_by_one_is_caught() {
     caught("a transaction key by key", |store| LooseTransaction(Sound::new(store)));
+}
+
+#[test]
+fn a_group_s_read_in_two_calls_is_caught() {
+    caught("XREADGROUP in two calls", |store| LooseTake(Sound::new(store)));
 }
 
 /// The search itself, on histories made by hand.

@@ -58,6 +58,19 @@ fn pipelines_and_inline_lines() {
     assert_eq!(converse(&server, said), "+OK\r\n$3\r\na b\r\n+PONG\r\n+OK\r\n");
 }
 
+/// A turn is a thousand commands: what was left of a longer pipeline once waited until the client said more.
+#[test]
+fn a_pipeline_longer_than_a_turn() {
+    let (_, server) = serve();
+    let said = format!("{}QUIT\r\n", "PING\r\n".repeat(10_000));
+    assert_eq!(converse(&server, said.as_bytes()), format!("{}+OK\r\n", "+PONG\r\n".repeat(10_000)));
+    let mut client = connect(&server);
+    client.send_raw("PING\r\n".repeat(3000).as_bytes()).unwrap();
+    for _ in 0..3000 {
+        assert_eq!(client.next().unwrap(), Reply::Simple("PONG".into()));
+    }
+}
+
 #[test]
 fn a_request_in_pieces_of_every_size() {
     let (_, server) = serve();
@@ -86,7 +99,7 @@ fn what_is_no_request_ends_the_connection() {
     ] {
         assert_eq!(converse(&server, said.as_bytes()), replied, "{said:?}");
     }
-    store.keyspace().clients.settings.set_password(b"secret");
+    store.execute(["CONFIG", "SET", "requirepass", "secret"]).unwrap();
     let refused = |what| format!("-ERR Protocol error: unauthenticated {what} length\r\n");
     assert_eq!(converse(&server, b"*11\r\n"), refused("multibulk"));
     assert_eq!(converse(&server, b"*2\r\n$16385\r\n"), refused("bulk"));
@@ -297,6 +310,17 @@ fn tcp_at_a_free_port_and_shutdown() {
     assert_eq!(store.get("k").unwrap().unwrap(), "v");
     drop(TcpListener::bind(addr).expect("the port is free again"));
     assert!(matches!(store.execute(["SHUTDOWN"]).unwrap(), Reply::Error(_)));
+}
+
+#[test]
+fn every_word_of_shutdown_ends_the_server() {
+    for words in ["", "SAVE", "NOSAVE", "NOW", "FORCE", "NOSAVE NOW FORCE"] {
+        let (store, server) = serve();
+        let heard = converse(&server, format!("SHUTDOWN ABORT\r\nSHUTDOWN {words}\r\n").as_bytes());
+        assert_eq!(heard, "-ERR No shutdown in progress.\r\n");
+        server.wait();
+        store.set("k", words).expect("the store goes on without it");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+use support::alarm::alarm;
 use support::embedded::poll;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -711,16 +712,4 @@ fn drive(
             }
         }
     }
-}
-
-/// Ends the process if what runs hangs.
-fn alarm() -> mpsc::Sender<()> {
-    let (alive, done) = mpsc::channel();
-    thread::spawn(move || {
-        if done.recv_timeout(60 * SECOND) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("somebody waits for ever");
-            std::process::abort();
-        }
-    });
-    alive
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
+use support::alarm::alarm;
 use support::embedded::poll;
 use support::rng::Rng;
 
@@ -49,18 +50,6 @@ fn nobody_waits(store: &Store) {
     store.keyspace().each_shard_of_waiters(|empty| assert!(empty, "somebody is left in a queue"));
     assert_eq!(store.keyspace().next_timeout(), u64::MAX, "a timeout is left");
     assert_eq!(store.keyspace().blocked_sessions(), 0);
-}
-
-/// Ends the process if what runs hangs.
-fn alarm() -> std::sync::mpsc::Sender<()> {
-    let (alive, done) = std::sync::mpsc::channel();
-    thread::spawn(move || {
-        if done.recv_timeout(120 * SECOND) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("somebody waits for ever");
-            std::process::abort();
-        }
-    });
-    alive
 }
 
 // ---- three forms

@@ -28,6 +28,8 @@ const ENOUGH_PUSHED: usize = 1 << 20;
 const READ_AHEAD: usize = 1 << 20;
 /// Commands run before others have their turn.
 const TURN: usize = 1024;
+/// Bytes of replies after which it is their turn too.
+const TURN_BYTES: usize = 1 << 20;
 
 pub(crate) struct Connection<S> {
     stream: S,
@@ -70,19 +72,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.store.keyspace().clients
     }
 
-    /// Runs what can be run, and takes what was pushed.
-    fn work(&mut self, task: &mut Context<'_>) -> Result<()> {
+    /// Runs what can be run, and takes what was pushed. `true`: its turn is over, and there may be more.
+    fn work(&mut self, task: &mut Context<'_>) -> Result<bool> {
+        self.session.batch(true);
+        let more = self.run(task);
+        self.session.batch(false);
+        let more = more?;
+        self.pushes(task)?;
+        Ok(more)
+    }
+
+    /// Runs what can be run in one turn.
+    fn run(&mut self, task: &mut Context<'_>) -> Result<bool> {
+        let enough = self.output.len() + TURN_BYTES;
         for _ in 0..TURN {
+            if self.output.len() >= enough {
+                break;
+            }
             if let Some(waiting) = &mut self.waiting {
-                let Poll::Ready(reply) = waiting.poll(task) else { break };
+                let Poll::Ready(reply) = waiting.poll(task) else { return Ok(false) };
                 self.waiting = None;
                 self.finish(reply)?;
             }
             if self.is_last || self.is_full() || self.is_held(task) || !self.next(task)? {
-                break;
+                return Ok(false);
             }
         }
-        self.pushes(task)
+        Ok(true)
     }
 
     /// Reads a request and begins it. `false`: there is no whole one, or none may be run now.
@@ -146,10 +162,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends the reply of a command, with what came before it.
     fn finish(&mut self, reply: Result<Reply>) -> Result<()> {
         let confirms = matches!(reply, Ok(Reply::Push(_)));
-        let reply = super::told(self.session.answer(reply))?;
+        let reply = super::told(self.session.outcome(reply))?;
         let takes_reply = self.session.takes_reply();
         if !confirms && !self.session.pushes_late() {
-            while let Some(push) = self.session.next_push()? {
+            while let Some(push) = self.session.next_before_reply()? {
                 self.send(&push);
             }
         }
@@ -158,6 +174,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         while confirms && let Some(more) = self.session.next_confirmation() {
             self.send(&more);
+        }
+        while let Some(push) = self.session.next_of_keys()? {
+            self.send(&push);
         }
         self.is_last |= self.session.is_closing();
         Ok(())
@@ -265,11 +284,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.client.is_killed() {
                 return Poll::Ready(Ok(()));
             }
-            let done = self.work(task);
+            let more = self.work(task);
             self.write(task)?;
             self.tell();
-            if done.is_err() || self.is_last && self.output.len() == 0 {
+            if more.is_err() || self.is_last && self.output.len() == 0 {
                 return Poll::Ready(Ok(()));
+            }
+            if matches!(more, Ok(true)) {
+                task.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if ready!(self.read(task))? == 0 {
                 return Poll::Ready(Ok(()));

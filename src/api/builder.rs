@@ -7,6 +7,7 @@ use crate::keyspace::{Keyspace, MAX_SHARDS, Settings};
 use crate::limits::{Profile, Rules};
 use crate::{Error, Result, rng};
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 
 /// Settings of a store, from [`Store::builder`].
 ///
@@ -25,6 +26,7 @@ pub struct Builder {
     profile: Profile,
     background: bool,
     ordered_keys: bool,
+    pub(super) acl_file: Option<PathBuf>,
     pub(super) keeping: Keeping,
 }
 
@@ -38,6 +40,7 @@ impl Default for Builder {
             profile: Profile::default(),
             background: true,
             ordered_keys: false,
+            acl_file: None,
             keeping: Keeping::default(),
         }
     }
@@ -89,6 +92,22 @@ impl Builder {
         self
     }
 
+    /// A file of users, as ACL SAVE writes it and ACL LOAD reads it: read when the store is built, which fails if a line of
+    /// it is wrong. It must be there.
+    pub fn acl_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.acl_file = Some(path.into());
+        self
+    }
+
+    /// Takes the users of the file, if there is one.
+    pub(super) fn admit_users(file: Option<PathBuf>, store: Store) -> Result<Store> {
+        if let Some(path) = file {
+            crate::command::load_users(store.keyspace(), path)
+                .map_err(|why| Error::Config(why.to_string()))?;
+        }
+        Ok(store)
+    }
+
     /// Makes the store, or says which setting can't be used. A store with a directory is opened there, as
     /// [`open`](Self::open) does.
     pub fn build(self) -> Result<Store> {
@@ -96,7 +115,7 @@ impl Builder {
             return self.open();
         }
         self.check()?;
-        Ok(self.make())
+        Builder::admit_users(self.acl_file.clone(), self.make())
     }
 
     pub(super) fn check(&self) -> Result<()> {

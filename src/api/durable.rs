@@ -128,7 +128,8 @@ impl Builder {
         };
         self.check()?;
         let directory = Directory::at(&path).map_err(|error| Error::io(error).in_file(&path))?;
-        self.open_on(Arc::new(directory), path)
+        let users = self.acl_file.clone();
+        Builder::admit_users(users, self.open_on(Arc::new(directory), path)?)
     }
 
     /// The same on any file system, for tests.

@@ -2,7 +2,6 @@
 
 use super::store::drain;
 use super::{Scope, Shared, Store};
-use crate::clock::Clock;
 use crate::pubsub::{
     self, Broker, Event, EventFilter, Inbox, Message, Parcel, Subscriber, Topic, Until, WhenFull,
 };
@@ -28,7 +27,6 @@ use std::time::Duration;
 pub struct Reader<T> {
     inbox: Arc<Inbox<T>>,
     broker: Arc<Broker>,
-    clock: Clock,
 }
 
 impl<T: Parcel + Send + 'static> Reader<T> {
@@ -52,7 +50,8 @@ impl<T: Parcel + Send + 'static> Reader<T> {
     /// Waits this long for the next message; `None` if none came. O(1).
     ///
     /// The time is the store's: on a manual clock the wait ends when the clock has been moved past its end, however
-    /// long that takes, and a wait of no time at all does not wait.
+    /// long that takes, or moves there by itself (see [`Clock::participant`](crate::Clock::participant)). A wait of no time at
+    /// all does not wait.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -64,12 +63,12 @@ impl<T: Parcel + Send + 'static> Reader<T> {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn recv_timeout(&self, wait: Duration) -> Result<Option<T>> {
-        self.wait(Until::after(&self.clock, wait))
+        self.wait(Until::after(&self.broker.clock, wait))
     }
 
     fn wait(&self, until: Until) -> Result<Option<T>> {
         sync::check_outside_body()?;
-        self.inbox.take(until, &self.clock, &self.broker.alarm)
+        self.inbox.take(until, &self.broker.alarm)
     }
 
     /// The next message if it is there already. O(1).
@@ -275,7 +274,7 @@ impl Subscription {
         let keyspace = store.keyspace();
         let subscriber = Subscriber::new(&keyspace.broker);
         let (inbox, broker) = (Arc::clone(&subscriber.inbox), Arc::clone(&keyspace.broker));
-        Subscription { reader: Reader { inbox, broker, clock: keyspace.clock.clone() }, subscriber }
+        Subscription { reader: Reader { inbox, broker }, subscriber }
     }
 
     fn add<N: AsRef<[u8]>>(&self, topic: Topic, names: impl IntoIterator<Item = N>) -> Result<()> {
@@ -389,7 +388,9 @@ impl Subscription {
     pub fn on_message(self, mut body: impl FnMut(Message) + Send + 'static) -> Result<Listener> {
         let subscription = Arc::new(self);
         let read = Arc::clone(&subscription);
+        let guest = read.reader.broker.clock.guest();
         let run = move || {
+            let _guest = guest;
             let _stops = Stops(&read.subscriber);
             read.iter().for_each(&mut body);
         };
@@ -573,11 +574,10 @@ impl Store<Shared> {
     #[doc(alias = "notify-keyspace-events")]
     pub fn events(&self, filter: EventFilter) -> Result<EventStream> {
         sync::check_outside_body()?;
-        let keyspace = self.keyspace();
-        let (broker, clock) = (Arc::clone(&keyspace.broker), keyspace.clock.clone());
+        let broker = Arc::clone(&self.keyspace().broker);
         let inbox = broker.inbox();
         broker.add_events(filter, &inbox);
-        Ok(EventStream { reader: Reader { inbox, broker, clock } })
+        Ok(EventStream { reader: Reader { inbox, broker } })
     }
 }
 

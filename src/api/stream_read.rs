@@ -1,13 +1,15 @@
 //! XREAD and XREADGROUP as calls, which may wait.
 
-use super::store::drain;
+use super::store::{drain, slices};
 use super::{Block, Scope, Shared, Store, StreamEntry, Waiting};
-use crate::keyspace::wait::Request;
+use crate::keyspace::Access;
+use crate::keyspace::wait::{Request, Wish};
 use crate::ops::stream_group::{StreamStart, Which};
 use crate::ops::stream_wait::{Entries, Found, GroupEntries, Start};
 use crate::value::stream::StreamId;
 use crate::{Bytes, Result};
 use std::marker::PhantomData;
+use std::slice::from_ref;
 use std::time::Duration;
 
 const AT_ONCE: Block = Block::For(Duration::ZERO);
@@ -90,6 +92,19 @@ impl<S: Scope> Store<S> {
         self.group_reading(drain(keys), group, consumer, |found| found)
     }
 
+    /// What a reading that does not wait finds: it needs no ticket, and nothing one is made of.
+    fn read_at_once<W: Wish>(&self, request: &Request<W>) -> Result<Option<W::Gift>> {
+        let wish = &request.wish;
+        match (&request.keys[..], wish.only_looks()) {
+            ([key], true) => self.read(key, |work, key| wish.take(work, from_ref(key), None)),
+            ([key], false) => self.write(key, |work, key| wish.take(work, from_ref(key), None)),
+            (keys, looks) => {
+                let access = if looks { Access::Read } else { Access::Write };
+                self.over(&slices(keys), access, |work, keys| wish.take(work, keys, None))
+            }
+        }
+    }
+
     fn group_reading<A>(
         &self,
         keys: Vec<Bytes>,
@@ -170,8 +185,10 @@ impl<'s, S: Scope> XRead<'s, S> {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn read(self) -> Result<Vec<(Bytes, Vec<StreamEntry>)>> {
+        let at_once = self.block == AT_ONCE;
         let (store, request) = self.request();
-        Ok(store.wait(request)?.unwrap_or_default())
+        let found = if at_once { store.read_at_once(&request)? } else { store.wait(request)? };
+        Ok(found.unwrap_or_default())
     }
 }
 
@@ -279,8 +296,10 @@ impl<S: Scope, A> XReadGroup<'_, S, A> {
     /// # Ok::<(), larder::Error>(())
     /// ```
     pub fn read(self) -> Result<A> {
-        let (store, answer) = (self.store, self.answer);
-        Ok(answer(store.wait(self.request())?.unwrap_or_default()))
+        let (store, answer, at_once) = (self.store, self.answer, self.block == AT_ONCE);
+        let request = self.request();
+        let found = if at_once { store.read_at_once(&request)? } else { store.wait(request)? };
+        Ok(answer(found.unwrap_or_default()))
     }
 }
 

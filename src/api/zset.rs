@@ -340,7 +340,7 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "ZPOPMIN")]
     #[inline]
     pub fn zpopmin(&self, key: impl AsRef<[u8]>) -> Result<Option<(Bytes, f64)>> {
-        Ok(self.write(key, |work, key| ops::pop(work, key, ZEnd::Min, 1))?.pop())
+        self.write(key, |work, key| ops::pop_one(work, key, ZEnd::Min))
     }
 
     /// ZPOPMAX: takes the member of the highest score off the sorted set at `key`; `None` if there is no set. With its
@@ -357,7 +357,7 @@ impl<S: Scope> Store<S> {
     #[doc(alias = "ZPOPMAX")]
     #[inline]
     pub fn zpopmax(&self, key: impl AsRef<[u8]>) -> Result<Option<(Bytes, f64)>> {
-        Ok(self.write(key, |work, key| ops::pop(work, key, ZEnd::Max, 1))?.pop())
+        self.write(key, |work, key| ops::pop_one(work, key, ZEnd::Max))
     }
 
     /// ZPOPMIN with a count: takes up to `count` members off the sorted set at `key`, the lowest score first.

@@ -7,19 +7,25 @@
 
 mod monitor;
 mod pause;
+mod renames;
 mod settings;
 mod slowlog;
 mod stats;
+mod tracking;
 
 pub use monitor::{Line, Monitors};
 pub use pause::{Pause, Paused};
+pub use renames::Renames;
 pub use settings::{OutputLimit, Settings};
 pub use slowlog::{SlowCommand, SlowLog, cut};
-pub use stats::{CommandStats, Spikes, Stat};
+pub use stats::{CommandStats, Counter, Spikes, Stat, longest};
+pub use tracking::{Changes, Options, Post, Tracker, Tracking, keys_in};
 
 use crate::Bytes;
+use crate::pubsub::{Broker, Subscriber};
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::Waker;
@@ -33,9 +39,34 @@ pub struct Clients {
     pub pause: Pause,
     pub slowlog: SlowLog,
     pub stats: CommandStats,
+    pub tracking: Tracking,
     pub traffic: Traffic,
+    pub ids: Ids,
     /// Told by SHUTDOWN: the listeners of the store.
     stops: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
+}
+
+/// Names of a store as a server, forty hexadecimal digits each.
+pub struct Ids {
+    /// Of this run.
+    pub run: String,
+    /// As a node of a cluster.
+    pub node: String,
+    /// Of its history, as replicas would ask for it.
+    pub history: Mutex<String>,
+}
+
+impl Default for Ids {
+    fn default() -> Ids {
+        Ids { run: fresh_id(), node: fresh_id(), history: Mutex::new(fresh_id()) }
+    }
+}
+
+/// Forty hexadecimal digits from the randomness that the standard library draws for its hash maps: they name things, and
+/// nothing else depends on them.
+pub fn fresh_id() -> String {
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}{:08x}", random(), random(), random() as u32)
 }
 
 /// What went over connections.
@@ -75,6 +106,9 @@ pub struct Client {
     state: Mutex<State>,
     killed: AtomicBool,
     waker: Mutex<Option<Waker>>,
+    /// What it hears, once it has heard anything; whether there is such.
+    subscriber: Mutex<Option<Arc<Subscriber>>>,
+    hears: AtomicBool,
     /// Bytes that came and are no whole request yet.
     pub input: AtomicUsize,
     /// Bytes that wait to be written.
@@ -91,6 +125,7 @@ pub struct State {
     pub shown: Shown,
     pub name: Bytes,
     pub library: (Bytes, Bytes),
+    pub user: Bytes,
 }
 
 /// The part of a client's state that is cheap to compare.
@@ -104,6 +139,7 @@ pub struct Shown {
     pub resp3: bool,
     pub monitors: bool,
     pub no_evict: bool,
+    pub no_touch: bool,
     pub closing: bool,
 }
 
@@ -178,9 +214,15 @@ impl Client {
             id,
             since,
             origin,
-            state: Mutex::new(State { last: since, ..State::default() }),
+            state: Mutex::new(State {
+                last: since,
+                user: Bytes::from(crate::acl::DEFAULT),
+                ..State::default()
+            }),
             killed: AtomicBool::new(false),
             waker: Mutex::new(None),
+            subscriber: Mutex::new(None),
+            hears: AtomicBool::new(false),
             input: AtomicUsize::new(0),
             output: AtomicUsize::new(0),
         })
@@ -214,9 +256,37 @@ impl Client {
 
     /// Has its task woken, if it is a connection's.
     pub fn wake(&self) {
-        let waker = self.waker.lock().take();
+        let waker = self.take_waker();
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// The task to wake, which has to say again that it wants to be.
+    pub fn take_waker(&self) -> Option<Waker> {
+        self.waker.lock().take()
+    }
+
+    /// What it hears, made now if there is none.
+    pub fn subscriber_of(&self, broker: &Arc<Broker>) -> Arc<Subscriber> {
+        let mut kept = self.subscriber.lock();
+        let subscriber = kept.get_or_insert_with(|| Arc::new(Subscriber::new(broker)));
+        self.hears.store(true, SeqCst);
+        Arc::clone(subscriber)
+    }
+
+    /// What it hears, if anything: one load if not.
+    #[inline]
+    pub fn subscriber(&self) -> Option<Arc<Subscriber>> {
+        if self.hears.load(Relaxed) { self.subscriber.lock().clone() } else { None }
+    }
+
+    /// Hears nothing more.
+    pub fn stop_hearing(&self) {
+        let subscriber = self.subscriber.lock().take();
+        self.hears.store(false, SeqCst);
+        if let Some(subscriber) = subscriber {
+            subscriber.stop();
         }
     }
 

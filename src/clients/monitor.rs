@@ -1,5 +1,6 @@
 //! MONITOR: who hears every command.
 
+use crate::clock::Clock;
 use crate::pubsub::{After, End, Inbox, Parcel};
 use crate::sync::Mutex;
 use crate::{Bytes, line};
@@ -32,7 +33,7 @@ impl Monitors {
 
     /// Adds a client's inbox.
     pub fn add(&self, client: u64) -> Arc<Inbox<Line>> {
-        let inbox = Inbox::new(&Arc::default());
+        let inbox = Inbox::new(&Arc::default(), &Clock::system());
         let mut inboxes = self.inboxes.lock();
         inboxes.push((client, Arc::clone(&inbox)));
         self.count.store(inboxes.len(), Relaxed);

@@ -1,12 +1,11 @@
 //! What is set for all clients of a store.
 
+use super::Renames;
 use crate::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 
 /// Parameters of CONFIG that concern clients.
 pub struct Settings {
-    /// What AUTH must say; empty if nobody has to.
-    password: RwLock<Vec<u8>>,
     pub max_clients: AtomicI64,
     /// Seconds after which an idle connection ends; 0 for never.
     pub timeout: AtomicI64,
@@ -27,6 +26,20 @@ pub struct Settings {
     pub port: AtomicI64,
     pub bind: RwLock<String>,
     pub unix_socket: RwLock<String>,
+    pub tls_port: AtomicI64,
+    /// Seconds after which the kernel looks whether a silent peer is still there; 0 for never.
+    pub keepalive: AtomicI64,
+    /// Whether the store is a cluster of one node.
+    pub cluster: AtomicBool,
+    /// The address that CLUSTER names, if not the one that a client came to.
+    pub announced: RwLock<String>,
+    /// The file that the server was configured from, if any.
+    pub file: RwLock<String>,
+    pub renames: Renames,
+    /// Whether INFO tells how long commands take.
+    pub tracks_latency: AtomicBool,
+    /// Which percentiles it tells.
+    pub percentiles: RwLock<Vec<f64>>,
 }
 
 /// How much may wait to be written to a client.
@@ -44,7 +57,6 @@ impl Default for Settings {
     fn default() -> Settings {
         let limit = |hard, soft, seconds| OutputLimit { hard, soft, seconds };
         Settings {
-            password: RwLock::default(),
             max_clients: AtomicI64::new(10_000),
             timeout: AtomicI64::new(0),
             protected: AtomicBool::new(true),
@@ -61,28 +73,14 @@ impl Default for Settings {
             port: AtomicI64::new(0),
             bind: RwLock::default(),
             unix_socket: RwLock::default(),
+            tls_port: AtomicI64::new(0),
+            keepalive: AtomicI64::new(300),
+            cluster: AtomicBool::new(false),
+            announced: RwLock::default(),
+            file: RwLock::default(),
+            renames: Renames::default(),
+            tracks_latency: AtomicBool::new(true),
+            percentiles: RwLock::new(vec![50.0, 99.0, 99.9]),
         }
-    }
-}
-
-impl Settings {
-    pub fn password(&self) -> Vec<u8> {
-        self.password.read().clone()
-    }
-
-    pub fn set_password(&self, password: &[u8]) {
-        *self.password.write() = password.to_vec();
-    }
-
-    /// Whether a client has to say a password.
-    pub fn asks_password(&self) -> bool {
-        !self.password.read().is_empty()
-    }
-
-    /// Whether this is the password. The time it takes tells nothing but the lengths.
-    pub fn is_password(&self, given: &[u8]) -> bool {
-        let password = self.password.read();
-        let differ = password.iter().zip(given).fold(0, |differ, (a, b)| differ | (a ^ b));
-        password.is_empty() || (differ == 0 && password.len() == given.len())
     }
 }

@@ -1,11 +1,13 @@
 //! What goes on around a command of a session that others can see: they are told of it, it is timed, MONITOR shows it.
 
-use super::row::{ADMIN, FAST, Row, SKIP_MONITOR, SKIP_SLOWLOG};
+use super::find_sub;
+use super::row::{ADMIN, FAST, Row, Run, SKIP_MONITOR, SKIP_SLOWLOG};
 use super::session::{Protocol, Session};
 use super::wait::Asked;
-use crate::clients::{Shown, SlowCommand, cut};
+use crate::clients::{CommandStats, Counter, Shown, SlowCommand, cut};
 use crate::keyspace::wait::Waiter;
 use crate::{Bytes, Error, Result};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -23,20 +25,56 @@ pub enum Replies {
     SkipOne,
 }
 
+/// What a session keeps so that the next command costs less.
+#[derive(Default)]
+pub struct Pace {
+    /// Whether commands follow each other at once: then one's end is the next one's beginning, and the clock is read once.
+    is_batch: bool,
+    /// When the last one ended, in a batch.
+    ended: Option<u64>,
+    /// The command and the second that others were told last.
+    told: (&'static str, u32),
+    /// Counters of commands that ran, each in the place of its row.
+    counters: [Option<(&'static Row, Arc<Counter>)>; COUNTERS],
+}
+
+/// How many counters a session keeps at hand.
+const COUNTERS: usize = 4;
+
+impl Pace {
+    fn count(&mut self, row: &'static Row, stats: &CommandStats, micros: u64, failed: bool) {
+        let place = std::ptr::from_ref(row).addr() / size_of::<Row>() % COUNTERS;
+        let kept = &mut self.counters[place];
+        if kept.as_ref().is_none_or(|(of, _)| !std::ptr::eq(*of, row)) {
+            *kept = Some((row, stats.counter(row.name)));
+        }
+        if let Some((_, counter)) = kept {
+            counter.ran(micros, failed);
+        }
+    }
+}
+
 impl Session {
     /// Runs a command in sight of others.
     pub(super) fn attended(&mut self, row: &'static Row, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
-        if let Some(client) = &self.client {
-            client.begins(row.name, self.store.keyspace().clock.coarse_secs());
+        let told = (row.name, self.store.keyspace().clock.coarse_secs());
+        if let (true, Some(client)) = (told != self.pace.told, &self.client) {
+            client.begins(told.0, told.1);
+            self.pace.told = told;
         }
         if row.name != "EXEC" {
             self.show(row, words);
         }
-        let start = self.now_micros();
+        let start = self.pace.ended.take().unwrap_or_else(|| self.now_micros());
         let asked = self.check_debug(row).and_then(|()| self.dispatch(row, words, waiter));
-        self.note(row, words, self.now_micros().saturating_sub(start), asked.is_err());
+        let end = self.now_micros();
+        self.note(row, words, end.saturating_sub(start), asked.is_err());
+        self.pace.ended = self.pace.is_batch.then_some(end);
         if row.name == "EXEC" {
             self.show(row, words);
+        }
+        if self.caching {
+            self.end_caching(row);
         }
         self.tell();
         asked
@@ -65,11 +103,31 @@ impl Session {
         BEGAN.get_or_init(Instant::now).elapsed().as_micros() as u64
     }
 
+    /// Begins or ends a batch of commands that follow each other at once.
+    #[cfg(feature = "connections")]
+    pub(crate) fn batch(&mut self, is_batch: bool) {
+        (self.pace.is_batch, self.pace.ended) = (is_batch, None);
+    }
+
+    /// Counts a command that was known and yet not run.
+    pub(super) fn reject(&self, words: &[&[u8]]) {
+        let row = words.first().and_then(|name| self.find(name));
+        let row = match row {
+            Some(Row { run: Run::Container(_), .. }) => {
+                row.and_then(|row| find_sub(row, words.get(1).copied().unwrap_or_default()))
+            }
+            row => row,
+        };
+        if let (Some(row), true) = (row, self.client.is_some()) {
+            self.store.keyspace().clients.stats.counter(row.name).rejected();
+        }
+    }
+
     /// Counts a command that ran, and keeps it if it took long.
-    fn note(&self, row: &'static Row, words: &[&[u8]], micros: u64, failed: bool) {
+    fn note(&mut self, row: &'static Row, words: &[&[u8]], micros: u64, failed: bool) {
         let keyspace = self.store.keyspace();
         let clients = &keyspace.clients;
-        clients.stats.ran(row.name, micros, failed);
+        self.pace.count(row, &clients.stats, micros, failed);
         let spike = clients.settings.latency_threshold.load(Relaxed);
         if spike > 0 && micros / 1000 >= spike as u64 {
             let event = if row.flags.has(FAST) { "fast-command" } else { "command" };
@@ -84,11 +142,12 @@ impl Session {
         }
     }
 
-    /// Tells others its names.
+    /// Tells others its names and its user.
     pub(super) fn tell_names(&self) {
         if let Some(client) = &self.client {
             client.tell(|state| {
                 (state.name, state.library) = (self.name.clone(), self.library.clone());
+                state.user = self.user().name.clone();
             });
         }
     }
@@ -100,8 +159,13 @@ impl Session {
 
     /// Has a connection give the password anew.
     pub(super) fn sign_out(&mut self) {
-        let asks = self.store.keyspace().clients.settings.asks_password();
-        self.signed_in = !self.is_connection() || !asks;
+        let asks = self.must_sign_in();
+        (self.signed_in, self.user) = (!self.is_connection() || !asks, None);
+    }
+
+    /// Whether who has not signed in can do nothing else.
+    pub(super) fn must_sign_in(&self) -> bool {
+        self.store.keyspace().acl.asks_password()
     }
 
     /// Where the session comes from, as CLIENT LIST shows it.
@@ -181,6 +245,9 @@ impl Session {
     #[cfg(feature = "connections")]
     pub(crate) fn held(&self, words: &[&[u8]]) -> Option<u64> {
         let keyspace = self.store.keyspace();
+        if !keyspace.clients.pause.is_on() {
+            return None;
+        }
         let row = self.resolve(words).ok()?;
         let writes = match row.name {
             "EXEC" => self.queue_writes(),
@@ -203,9 +270,8 @@ impl Session {
     }
 
     /// Whether it has signed in, or need not.
-    #[cfg(feature = "connections")]
     pub(crate) fn is_signed_in(&self) -> bool {
-        self.signed_in
+        self.signed_in || !self.must_sign_in()
     }
 
     /// The version of RESP it speaks.
@@ -225,6 +291,7 @@ fn redacted<'a>(row: &Row, words: &[&'a [u8]]) -> Vec<&'a [u8]> {
                 shown.iter_mut().skip(at + 1).take(2).for_each(|word| *word = HIDDEN);
             }
         }
+        "ACL|SETUSER" => shown[2..].fill(HIDDEN),
         "CONFIG|SET" => {
             for at in (2..words.len().saturating_sub(1)).step_by(2) {
                 if words[at].eq_ignore_ascii_case(b"requirepass") {

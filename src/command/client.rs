@@ -4,8 +4,9 @@ use super::args::Args;
 use super::attend::Replies;
 use super::help;
 use super::reply::Reply;
-use super::row::{ADMIN, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
+use super::row::{ADMIN, Answer, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
+use super::tracking;
 use crate::clients::{Client, Origin, Paused, State};
 use crate::keyspace::wait::End;
 use crate::{Bytes, Error, Result, num};
@@ -17,93 +18,72 @@ const COMMON: Flags = NOSCRIPT.or(LOADING).or(STALE);
 
 /// CLIENT's subcommands.
 pub(super) const SUBCOMMANDS: &[Row] = &[
-    Row::new("CLIENT GETNAME", 2, COMMON, Group::Connection, Run::Session(get_name))
-        .named("CLIENT|GETNAME")
+    sub("CLIENT|GETNAME", "CLIENT GETNAME", 2, COMMON, get_name)
         .since(2, 6, 9)
         .doc("Answers the session's name", "O(1)"),
-    Row::new("CLIENT SETNAME connection-name", 3, COMMON, Group::Connection, Run::Session(set_name))
-        .named("CLIENT|SETNAME")
+    sub("CLIENT|SETNAME", "CLIENT SETNAME connection-name", 3, COMMON, set_name)
         .since(2, 6, 9)
         .doc("Names the session", "O(1)"),
-    Row::new("CLIENT ID", 2, COMMON, Group::Connection, Run::Session(id))
-        .named("CLIENT|ID")
+    sub("CLIENT|ID", "CLIENT ID", 2, COMMON, id)
         .since(5, 0, 0)
         .doc("Answers the session's number", "O(1)"),
-    Row::new("CLIENT INFO", 2, COMMON, Group::Connection, Run::Session(info))
-        .named("CLIENT|INFO")
+    sub("CLIENT|INFO", "CLIENT INFO", 2, COMMON, info)
         .since(6, 2, 0)
         .tips(&["nondeterministic_output"])
         .doc("Tells about the session", "O(1)"),
-    Row::new(
-        "CLIENT SETINFO <LIB-NAME libname|LIB-VER libver>",
-        4,
-        COMMON,
-        Group::Connection,
-        Run::Session(set_info),
-    )
-    .named("CLIENT|SETINFO")
-    .since(7, 2, 0)
-    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
-    .doc("Notes the client library's name or version", "O(1)"),
-    Row::new("CLIENT NO-EVICT <ON|OFF>", 3, COMMON.or(ADMIN), Group::Connection, Run::Session(no_evict))
-        .named("CLIENT|NO-EVICT")
+    sub("CLIENT|SETINFO", "CLIENT SETINFO <LIB-NAME libname|LIB-VER libver>", 4, COMMON, set_info)
+        .since(7, 2, 0)
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+        .doc("Notes the client library's name or version", "O(1)"),
+    sub("CLIENT|NO-EVICT", "CLIENT NO-EVICT <ON|OFF>", 3, COMMON.or(ADMIN), no_evict)
         .since(7, 0, 0)
         .doc("Protects the session from being ended for memory, as every session in the process is", "O(1)"),
-    Row::new("CLIENT GETREDIR", 2, COMMON, Group::Connection, Run::Session(get_redir))
-        .named("CLIENT|GETREDIR")
-        .since(6, 0, 0)
-        .doc("Answers the session that is sent invalidations; -1 while nothing is tracked", "O(1)"),
-    Row::new(
-        "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]",
-        -3,
-        COMMON.or(ADMIN),
-        Group::Connection,
-        Run::Session(unblock),
-    )
-    .named("CLIENT|UNBLOCK")
-    .since(5, 0, 0)
-    .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
-    Row::new(
+    sub("CLIENT|NO-TOUCH", "CLIENT NO-TOUCH <ON|OFF>", 3, COMMON, no_touch)
+        .since(7, 2, 0)
+        .doc("Has what the session reads keep its time of access", "O(1)"),
+    tracking::TRACKING,
+    tracking::CACHING,
+    tracking::GETREDIR,
+    tracking::TRACKINGINFO,
+    sub("CLIENT|UNBLOCK", "CLIENT UNBLOCK client-id [TIMEOUT|ERROR]", -3, COMMON.or(ADMIN), unblock)
+        .since(5, 0, 0)
+        .doc("Ends the wait of another session, as its timeout would or with an error", "O(log n) in the waits"),
+    sub(
+        "CLIENT|LIST",
         "CLIENT LIST [TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]",
         -2,
         COMMON.or(ADMIN),
-        Group::Connection,
-        Run::Session(list),
+        list,
     )
-    .named("CLIENT|LIST")
     .since(2, 4, 0)
     .tips(&["nondeterministic_output"])
     .doc("Tells about the sessions there are", "O(n) in sessions"),
-    Row::new(
+    sub(
+        "CLIENT|KILL",
         "CLIENT KILL <ip:port|ID client-id|TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>|USER username|ADDR ip:port\
          |LADDR ip:port|SKIPME yes/no> [ID client-id] [TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>] \
          [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no]",
         -3,
         COMMON.or(ADMIN),
-        Group::Connection,
-        Run::Session(kill),
+        kill,
     )
-    .named("CLIENT|KILL")
     .since(2, 4, 0)
     .doc("Ends sessions", "O(n) in sessions"),
-    Row::new("CLIENT PAUSE timeout [WRITE|ALL]", -3, COMMON.or(ADMIN), Group::Connection, Run::Session(pause))
-        .named("CLIENT|PAUSE")
+    sub("CLIENT|PAUSE", "CLIENT PAUSE timeout [WRITE|ALL]", -3, COMMON.or(ADMIN), pause)
         .since(2, 9, 50)
         .doc("Holds the commands of connections for so many milliseconds; calls in the process go on", "O(1)"),
-    Row::new("CLIENT UNPAUSE", 2, COMMON.or(ADMIN), Group::Connection, Run::Session(unpause))
-        .named("CLIENT|UNPAUSE")
+    sub("CLIENT|UNPAUSE", "CLIENT UNPAUSE", 2, COMMON.or(ADMIN), unpause)
         .since(6, 2, 0)
         .doc("Ends a pause", "O(n) in sessions"),
-    Row::new("CLIENT REPLY <ON|OFF|SKIP>", 3, COMMON, Group::Connection, Run::Session(reply))
-        .named("CLIENT|REPLY")
+    sub("CLIENT|REPLY", "CLIENT REPLY <ON|OFF|SKIP>", 3, COMMON, reply)
         .since(3, 2, 0)
         .doc("Has a connection sent no replies, or not the next one; a call in the process answers all the same", "O(1)"),
-    Row::new("CLIENT TRACKINGINFO", 2, COMMON, Group::Connection, Run::Session(tracking_info))
-        .named("CLIENT|TRACKINGINFO")
-        .since(6, 2, 0)
-        .doc("Tells that nothing is tracked", "O(1)"),
     help::row("CLIENT HELP", "CLIENT|HELP", Group::Connection),
 ];
+
+const fn sub(name: &'static str, syntax: &'static str, arity: i32, flags: Flags, run: Answer) -> Row {
+    Row::new(syntax, arity, flags, Group::Connection, Run::Session(run)).named(name)
+}
 
 fn get_name(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
     Ok(if session.name.is_empty() { Reply::Null } else { Reply::Bulk(session.name.clone()) })
@@ -170,17 +150,12 @@ fn unblock(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     Ok(Reply::flag(session.unblock(id, how)))
 }
 
-fn get_redir(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    Ok(Reply::Integer(-1))
-}
-
-fn tracking_info(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    let facts = [
-        ("flags", Reply::Set(vec![Reply::bulk("off")])),
-        ("redirect", Reply::Integer(-1)),
-        ("prefixes", Reply::Array(Vec::new())),
-    ];
-    Ok(Reply::Map(facts.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect()))
+fn no_touch(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+    if !args.is(2, "ON") && !args.is(2, "OFF") {
+        return Err(Error::Syntax);
+    }
+    session.shown.no_touch = args.is(2, "ON");
+    Ok(Reply::OK)
 }
 
 fn reply(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
@@ -315,7 +290,9 @@ fn line(session: &Session, client: &Client, state: &State) -> String {
     let size = size_of::<Client>() + size_of::<Session>() + input + output;
     let events = if output > 0 { "rw" } else { "r" };
     let command = state.command.to_ascii_lowercase();
-    let _ = write!(line, " tot-mem={size} events={events} cmd={command} user=default redir=-1");
+    let (user, tracker) = (state.user.to_string_lossy(), keyspace.clients.tracking.get(client.id));
+    let redirection = tracking::redirection(tracker.as_deref());
+    let _ = write!(line, " tot-mem={size} events={events} cmd={command} user={user} redir={redirection}");
     let _ = write!(line, " resp={}", if shown.resp3 { 3 } else { 2 });
     if keyspace.rules.profile.has((7, 2)) {
         let (name, version) = &state.library;
@@ -325,17 +302,47 @@ fn line(session: &Session, client: &Client, state: &State) -> String {
     line
 }
 
+impl Session {
+    /// Whether what a command reads keeps its time of access.
+    pub(super) fn keeps_stamps(&self, row: &Row) -> bool {
+        self.shown.no_touch && row.name != "TOUCH"
+    }
+
+    /// The session as CLIENT INFO shows it.
+    pub(super) fn client_line(&mut self) -> String {
+        let (client, state) = itself(self);
+        let mut line = line(self, &client, &state);
+        line.pop();
+        line
+    }
+
+    /// Ends a client; itself when its command is done, if it is a connection.
+    pub(super) fn end(&mut self, client: &Client) {
+        if client.id == self.id && self.is_connection() {
+            self.shown.closing = true;
+        } else {
+            client.kill();
+            self.unblock(client.id, End::TimedOut);
+        }
+    }
+}
+
 fn flags(session: &Session, client: &Client, state: &State) -> String {
     let shown = &state.shown;
+    let tracks = tracking::letters(session.store.keyspace().clients.tracking.get(client.id).as_ref());
     let all = [
         ('O', shown.monitors),
         ('P', shown.subscriptions != [0; 3]),
         ('x', shown.queued.is_some()),
         ('b', session.store.keyspace().is_blocked(client.id)),
+        tracks[0],
+        tracks[1],
+        tracks[2],
         ('c', shown.closing),
         ('A', client.is_killed()),
         ('U', client.origin.is_unix),
         ('e', shown.no_evict),
+        ('T', shown.no_touch),
     ];
     let flags: String = all.into_iter().filter(|(_, set)| *set).map(|(letter, _)| letter).collect();
     if flags.is_empty() { "N".into() } else { flags }
@@ -350,6 +357,7 @@ struct Doomed<'a> {
     kind: Option<Kind>,
     peer: Option<&'a [u8]>,
     local: Option<&'a [u8]>,
+    user: Option<&'a [u8]>,
     spares_itself: bool,
 }
 
@@ -359,6 +367,7 @@ impl Doomed<'_> {
             && self.kind.is_none_or(|kind| kind == Kind::of(state))
             && self.peer.is_none_or(|addr| addr == client.origin.peer.as_bytes())
             && self.local.is_none_or(|addr| addr == client.origin.local.as_bytes())
+            && self.user.is_none_or(|user| state.user == *user)
             && !(itself && self.spares_itself)
     }
 }
@@ -367,7 +376,7 @@ fn kill(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let old = args.len() == 3;
     let doomed = match args.rest(2) {
         [addr] => Doomed { peer: Some(addr), ..Doomed::default() },
-        _ => read_doomed(args)?,
+        _ => read_doomed(session, args)?,
     };
     let (me, _) = itself(session);
     let mut killed = 0;
@@ -377,12 +386,7 @@ fn kill(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
             continue;
         }
         killed += 1;
-        if itself && session.is_connection() {
-            session.shown.closing = true;
-        } else {
-            client.kill();
-            session.unblock(client.id, End::TimedOut);
-        }
+        session.end(&client);
     }
     match (old, killed) {
         (true, 0) => Err(Error::text("ERR No such client")),
@@ -391,7 +395,7 @@ fn kill(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     }
 }
 
-fn read_doomed<'a>(args: &Args<'a>) -> Result<Doomed<'a>> {
+fn read_doomed<'a>(session: &Session, args: &Args<'a>) -> Result<Doomed<'a>> {
     let mut doomed = Doomed { spares_itself: true, ..Doomed::default() };
     let mut options = args.options(2);
     while !options.is_done() {
@@ -406,7 +410,7 @@ fn read_doomed<'a>(args: &Args<'a>) -> Result<Doomed<'a>> {
         } else if options.take_with("LADDR", 1) {
             doomed.local = Some(options.word()?);
         } else if options.take_with("USER", 1) {
-            check_user(options.word()?)?;
+            doomed.user = Some(check_user(session, options.word()?)?);
         } else if options.take_with("SKIPME", 1) {
             doomed.spares_itself = match options.word()?.to_ascii_lowercase().as_slice() {
                 b"yes" => true,
@@ -420,10 +424,9 @@ fn read_doomed<'a>(args: &Args<'a>) -> Result<Doomed<'a>> {
     Ok(doomed)
 }
 
-/// There is one user.
-fn check_user(name: &[u8]) -> Result<()> {
-    if name == b"default" {
-        return Ok(());
+fn check_user<'a>(session: &Session, name: &'a [u8]) -> Result<&'a [u8]> {
+    if session.store.keyspace().acl.user(name).is_some() {
+        return Ok(name);
     }
     Err(Error::owned(format!("ERR No such user '{}'", String::from_utf8_lossy(name))))
 }

@@ -9,6 +9,7 @@ use super::row::{
 };
 use super::session::Session;
 use super::{find, find_sub, help, rows};
+use crate::acl::Need;
 use crate::ds::glob;
 use crate::{Error, Result};
 
@@ -143,7 +144,7 @@ fn describe(session: &Session, row: &'static Row) -> Reply {
 }
 
 /// All ACL categories, in the order in which they are listed.
-const CATEGORIES: [&str; 21] = [
+pub(super) const CATEGORIES: [&str; 21] = [
     "@keyspace",
     "@read",
     "@write",
@@ -169,7 +170,7 @@ const CATEGORIES: [&str; 21] = [
 
 /// The ACL categories of a command: what follows from its flags and its group, and what its row adds. A container has
 /// none of its group's, and the groups `generic` and `server` give none.
-fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
+pub(super) fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
     let group = match row.group {
         _ if matches!(row.run, Run::Container(_)) => None,
         Group::String => Some("@string"),
@@ -323,20 +324,32 @@ fn keys_of<'a>(session: &Session, words: &[&'a [u8]]) -> Result<Vec<(&'a [u8], V
     if !row.takes(words.len(), session.store.keyspace().rules.profile) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
+    let found = places(row, words).filter(|found| !found.is_empty()).ok_or_else(invalid_arguments)?;
+    Ok(found.into_iter().map(|(at, spec)| (words[at], what_happens(row, spec, words))).collect())
+}
+
+/// Which words are keys, each with its specification; `None` where a count among the words is off.
+fn places(row: &Row, words: &[&[u8]]) -> Option<Vec<(usize, &'static KeySpec)>> {
     let mut found: Vec<(usize, &KeySpec)> = Vec::new();
     for spec in row.keys.iter().filter(|spec| spec.finds_keys()) {
-        let indices = spec.keys(words).ok_or_else(invalid_arguments)?;
-        found.extend(indices.into_iter().map(|at| (at, spec)));
+        found.extend(spec.keys(words)?.into_iter().map(|at| (at, spec)));
     }
     if let (Some(find), Some(spec)) = (row.find_keys, row.keys.last()) {
         let more: Vec<usize> =
             find(words).into_iter().filter(|at| found.iter().all(|(i, _)| i != at)).collect();
         found.extend(more.into_iter().map(|at| (at, spec)));
     }
-    if found.is_empty() {
-        return Err(invalid_arguments());
-    }
-    Ok(found.into_iter().map(|(at, spec)| (words[at], what_happens(row, spec, words))).collect())
+    Some(found)
+}
+
+/// Which words are keys, and what a user must be allowed to do with each.
+pub(super) fn key_needs(row: &Row, words: &[&[u8]]) -> Vec<(usize, Need)> {
+    let need = |(at, spec): (usize, &KeySpec)| {
+        let flags = what_happens(row, spec, words);
+        let write = ["insert", "update", "delete"].iter().any(|flag| flags.contains(flag));
+        (at, Need { read: flags.contains(&"access"), write })
+    };
+    places(row, words).unwrap_or_default().into_iter().map(need).collect()
 }
 
 fn invalid_arguments() -> Error {
@@ -356,12 +369,26 @@ fn what_happens(row: &Row, spec: &KeySpec, words: &[&[u8]]) -> Vec<&'static str>
     if !spec.flags.contains(&"variable_flags") {
         return spec.flags.to_vec();
     }
-    let has = |word: &str| words[2..].iter().any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
+    let rest = |at: usize| words.get(at..).unwrap_or_default();
     match row.name {
-        "SET" if !has("GET") => vec!["OW", "update"],
-        "BITFIELD" if !has("SET") && !has("INCRBY") => vec!["RO", "access"],
+        "SET" if !rest(3).iter().any(|word| word.eq_ignore_ascii_case(b"GET")) => vec!["OW", "update"],
+        "BITFIELD" if only_gets(rest(2)) => vec!["RO", "access"],
         _ => spec.flags.iter().copied().filter(|flag| *flag != "variable_flags").collect(),
     }
+}
+
+/// Whether BITFIELD's words are gets, and nothing that can't be read.
+fn only_gets(mut words: &[&[u8]]) -> bool {
+    while let Some((word, rest)) = words.split_first() {
+        let more = match word.to_ascii_uppercase().as_slice() {
+            b"GET" => 2,
+            b"OVERFLOW" => 1,
+            _ => return false,
+        };
+        let Some(rest) = rest.get(more..) else { return false };
+        words = rest;
+    }
+    true
 }
 
 // ---- LIST

@@ -4,15 +4,18 @@
 //! to another is refused. Old names (`*-ziplist-*`) are parameters of their own that share their setting.
 
 use super::args::Args;
+use super::config_file::rewrite;
 use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, Flags, Group, Hold, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
+use crate::acl::{Acl, CAN_HASH, Fault};
 use crate::clients::{OutputLimit, Settings};
 use crate::ds::glob;
 use crate::keyspace::{Keyspace, Work};
 use crate::limits::Setting;
 use crate::pubsub::events::Notices;
+use crate::sync::RwLock;
 use crate::{Error, Result, num, ops};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
@@ -46,13 +49,13 @@ pub(super) const SUBCOMMANDS: &[Row] = &[
     Row::new("CONFIG REWRITE", 2, COMMON, Group::Server, Run::Session(rewrite))
         .named("CONFIG|REWRITE")
         .since(2, 8, 0)
-        .doc("Refuses: there is no file to write parameters to", "O(1)"),
+        .doc("Writes the parameters into the file that the server was configured from", "O(n) in its lines"),
     help::row("CONFIG HELP", "CONFIG|HELP", Group::Server),
 ];
 
 /// How a parameter's value is written.
 #[derive(Clone, Copy)]
-enum Unit {
+pub(super) enum Unit {
     /// An integer from 0 on.
     Count,
     /// An integer of 32 bits.
@@ -62,24 +65,30 @@ enum Unit {
 }
 
 /// One parameter.
-enum Parameter<'a> {
+pub(super) enum Parameter<'a> {
     Setting(&'a Setting, Unit),
     /// A number within bounds.
     Number(&'a AtomicI64, i64, i64),
     /// `yes` or `no`.
     Flag(&'a AtomicBool),
-    /// What AUTH must say.
-    Password(&'a Settings),
+    /// What the default user must say.
+    Password(&'a Acl),
+    /// Which channels new users may use: all, or none.
+    Channels(&'a AtomicBool),
     /// How much may wait to be written to clients.
     OutputLimits(&'a Settings),
     /// Which keyspace events are told on channels.
     Events(&'a Notices),
+    /// Any text.
+    Text(&'a RwLock<String>),
+    /// Which percentiles INFO tells.
+    Percentiles(&'a Settings),
     /// What can't be otherwise; `true` if no server lets it be set while it runs.
     Fact(String, bool),
 }
 
 /// The second names of settings.
-const OLD_NAMES: [(&str, &str); 5] = [
+pub(super) const OLD_NAMES: [(&str, &str); 5] = [
     ("hash-max-listpack-entries", "hash-max-ziplist-entries"),
     ("hash-max-listpack-value", "hash-max-ziplist-value"),
     ("list-max-listpack-size", "list-max-ziplist-size"),
@@ -88,7 +97,7 @@ const OLD_NAMES: [(&str, &str); 5] = [
 ];
 
 /// Every parameter that this store's profile knows.
-fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
+pub(super) fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
     let rules = &keyspace.rules;
     let mut all = Vec::new();
     for (name, setting) in rules.settings() {
@@ -103,15 +112,18 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
     let databases = keyspace.databases.to_string();
     let logged = if keyspace.log().is_some() { "yes" } else { "no" };
     all.extend(of_clients(&keyspace.clients.settings));
+    all.extend(of_users(&keyspace.acl));
+    let max_keys = &keyspace.clients.tracking.max_keys;
     all.extend([
         ("appendonly", Parameter::Fact(logged.into(), false)),
-        ("cluster-enabled", Parameter::Fact("no".into(), true)),
         ("databases", Parameter::Fact(databases, true)),
+        ("hz", Parameter::Fact("10".into(), false)),
         ("list-compress-depth", Parameter::Fact("0".into(), false)),
         ("maxmemory", Parameter::Fact("0".into(), false)),
         ("maxmemory-policy", Parameter::Fact("noeviction".into(), false)),
         ("notify-keyspace-events", Parameter::Events(&keyspace.broker.notices)),
         ("save", Parameter::Fact(String::new(), false)),
+        ("tracking-table-max-keys", Parameter::Number(max_keys, 0, i64::MAX)),
     ]);
     all
 }
@@ -120,21 +132,38 @@ fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_>)> {
 fn of_clients(settings: &Settings) -> Vec<(&'static str, Parameter<'_>)> {
     let number = Parameter::Number;
     let fact = |text: String| Parameter::Fact(text, true);
-    let debug = if settings.allows_debug.load(Relaxed) { "yes" } else { "no" };
+    let yes_or_no = |flag: &AtomicBool| if flag.load(Relaxed) { "yes" } else { "no" };
+    let debug = yes_or_no(&settings.allows_debug);
     vec![
         ("bind", fact(settings.bind.read().clone())),
+        ("cluster-announce-ip", Parameter::Text(&settings.announced)),
+        ("cluster-enabled", fact(yes_or_no(&settings.cluster).into())),
         ("client-output-buffer-limit", Parameter::OutputLimits(settings)),
         ("client-query-buffer-limit", number(&settings.query_limit, 1 << 20, i64::MAX)),
         ("enable-debug-command", fact(debug.into())),
         ("latency-monitor-threshold", number(&settings.latency_threshold, 0, i64::MAX)),
+        ("latency-tracking", Parameter::Flag(&settings.tracks_latency)),
+        ("latency-tracking-info-percentiles", Parameter::Percentiles(settings)),
         ("maxclients", number(&settings.max_clients, 1, u32::MAX.into())),
         ("port", fact(settings.port.load(Relaxed).to_string())),
         ("protected-mode", Parameter::Flag(&settings.protected)),
-        ("requirepass", Parameter::Password(settings)),
         ("slowlog-log-slower-than", number(&settings.slower_than, -1, i64::MAX)),
         ("slowlog-max-len", number(&settings.slowlog_len, 0, i64::MAX)),
+        ("tcp-keepalive", number(&settings.keepalive, 0, i32::MAX.into())),
         ("timeout", number(&settings.timeout, 0, i32::MAX.into())),
+        ("tls-port", fact(settings.tls_port.load(Relaxed).to_string())),
         ("unixsocket", fact(settings.unix_socket.read().clone())),
+    ]
+}
+
+/// What concerns users.
+fn of_users(acl: &Acl) -> [(&'static str, Parameter<'_>); 4] {
+    let file = acl.file.read().as_ref().map_or_else(String::new, |path| path.display().to_string());
+    [
+        ("acl-pubsub-default", Parameter::Channels(&acl.all_channels)),
+        ("aclfile", Parameter::Fact(file, true)),
+        ("acllog-max-len", Parameter::Number(&acl.log_len, 0, i64::MAX)),
+        ("requirepass", Parameter::Password(acl)),
     ]
 }
 
@@ -150,14 +179,19 @@ fn unit(name: &str) -> Unit {
 }
 
 impl Parameter<'_> {
-    fn value(&self) -> String {
+    pub(super) fn value(&self) -> String {
         match self {
             Parameter::Setting(setting, _) => setting.get().to_string(),
             Parameter::Number(number, ..) => number.load(Relaxed).to_string(),
             Parameter::Flag(flag) => if flag.load(Relaxed) { "yes" } else { "no" }.into(),
-            Parameter::Password(settings) => String::from_utf8_lossy(&settings.password()).into_owned(),
+            Parameter::Password(acl) => String::from_utf8_lossy(&acl.required()).into_owned(),
+            Parameter::Channels(all) => {
+                if all.load(Relaxed) { "allchannels" } else { "resetchannels" }.into()
+            }
             Parameter::OutputLimits(settings) => output_limits(settings),
             Parameter::Events(notices) => notices.letters(),
+            Parameter::Text(text) => text.read().clone(),
+            Parameter::Percentiles(settings) => percentiles(settings),
             Parameter::Fact(value, _) => value.clone(),
         }
     }
@@ -214,8 +248,10 @@ enum Change<'a> {
     Events(&'a Notices, &'a [u8]),
     Number(&'a AtomicI64, i64),
     Flag(&'a AtomicBool, bool),
-    Password(&'a Settings, &'a [u8]),
+    Password(&'a Acl, &'a [u8]),
     OutputLimits(&'a Settings, [OutputLimit; 3]),
+    Text(&'a RwLock<String>, String),
+    Percentiles(&'a Settings, Vec<f64>),
 }
 
 impl Change<'_> {
@@ -225,8 +261,13 @@ impl Change<'_> {
             Change::Events(notices, letters) => notices.configure(letters),
             Change::Number(number, value) => number.store(value, Relaxed),
             Change::Flag(flag, on) => flag.store(on, Relaxed),
-            Change::Password(settings, password) => settings.set_password(password),
+            Change::Password(acl, password) => {
+                // That it can be hashed was seen before.
+                let _ = acl.require(password);
+            }
             Change::OutputLimits(settings, limits) => *settings.output_limits.write() = limits,
+            Change::Text(text, new) => *text.write() = new,
+            Change::Percentiles(settings, new) => *settings.percentiles.write() = new,
         }
     }
 }
@@ -257,7 +298,24 @@ fn check<'a>(parameter: &Parameter<'a>, value: &'a [u8]) -> Result<Option<Change
             };
             return Ok(Some(Change::Flag(flag, on)));
         }
-        Parameter::Password(settings) => return Ok(Some(Change::Password(settings, value))),
+        Parameter::Password(_) if !CAN_HASH && !value.is_empty() => return Err(Fault::NoHash.to_string()),
+        Parameter::Password(acl) => return Ok(Some(Change::Password(acl, value))),
+        Parameter::Channels(all) => {
+            let on = match value.to_ascii_lowercase().as_slice() {
+                b"allchannels" => true,
+                b"resetchannels" => false,
+                _ => {
+                    return Err("argument(s) must be one of the following: allchannels, resetchannels".into());
+                }
+            };
+            return Ok(Some(Change::Flag(all, on)));
+        }
+        Parameter::Text(text) => {
+            return Ok(Some(Change::Text(text, String::from_utf8_lossy(value).into_owned())));
+        }
+        Parameter::Percentiles(settings) => {
+            return Ok(Some(Change::Percentiles(settings, read_percentiles(value)?)));
+        }
         Parameter::OutputLimits(settings) => {
             return Ok(Some(Change::OutputLimits(settings, read_output_limits(settings, value)?)));
         }
@@ -272,6 +330,20 @@ fn check<'a>(parameter: &Parameter<'a>, value: &'a [u8]) -> Result<Option<Change
         }
     };
     Ok(Some(Change::Setting(setting, number?)))
+}
+
+fn percentiles(settings: &Settings) -> String {
+    settings.percentiles.read().iter().map(f64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn read_percentiles(value: &[u8]) -> Result<Vec<f64>, String> {
+    let words = value.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let read = |word: &[u8]| {
+        let number = num::parse_f64(word).ok_or("Invalid latency-tracking-info-percentiles parameters")?;
+        let why = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
+        if (0.0..=100.0).contains(&number) { Ok(number) } else { Err(why.into()) }
+    };
+    words.map(read).collect()
 }
 
 /// The classes of clients, by the names CONFIG has for them.
@@ -313,7 +385,7 @@ fn within(number: Option<i64>, least: i64, most: i64) -> Result<i64, String> {
 }
 
 /// Bytes with an optional unit: `64`, `1k` (1000), `2mb` (2 * 1024 * 1024). `None` is too many.
-fn memory(text: &[u8]) -> Result<Option<i64>, String> {
+pub(super) fn memory(text: &[u8]) -> Result<Option<i64>, String> {
     let (digits, unit) = text.split_at(text.iter().take_while(|b| b.is_ascii_digit()).count());
     let factor: i64 = match unit.to_ascii_lowercase().as_slice() {
         b"" | b"b" => 1,
@@ -337,10 +409,6 @@ fn unknown(name: &[u8]) -> Error {
 fn refused(name: &[u8], why: &str) -> Error {
     let name = String::from_utf8_lossy(name);
     Error::owned(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
-}
-
-fn rewrite(_: &mut Session, _: &Args<'_>) -> Result<Reply> {
-    Err(Error::text("ERR The server is running without a config file"))
 }
 
 fn reset_stat(work: &mut Work<'_>, _: &Args<'_>) -> Result<Reply> {

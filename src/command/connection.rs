@@ -3,10 +3,13 @@
 use super::args::Args;
 use super::attend::Replies;
 use super::client::{self, name_session};
+use super::cluster;
 use super::reply::Reply;
 use super::row::{ALLOW_BUSY, FAST, Flags, Group, LOADING, NO_AUTH, NOSCRIPT, Row, Run, STALE};
 use super::session::{Protocol, Session};
+use crate::acl::Why;
 use crate::{Bytes, Error, Result, num};
+use std::sync::Arc;
 
 const COMMON: Flags = NOSCRIPT.or(LOADING).or(STALE);
 const SIGN_IN: Flags = COMMON.or(FAST).or(NO_AUTH).or(ALLOW_BUSY);
@@ -21,7 +24,7 @@ pub const ROWS: &[Row] = &[
     Row::new("SELECT index", 2, FAST.or(LOADING).or(STALE), Group::Connection, Run::Session(select))
         .doc("Changes the session's database", "O(1)"),
     Row::new("AUTH [username] password", -2, SIGN_IN, Group::Connection, Run::Session(auth))
-        .doc("Signs in; a store in the process asks nobody to", "O(1)"),
+        .doc("Signs in as a user; a store in the process asks nobody to", "O(1)"),
     Row::new(
         "HELLO [protover [AUTH username password] [SETNAME clientname]]",
         -1,
@@ -60,29 +63,37 @@ fn echo(_: &mut Session, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn select(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
-    session.db = session.store.keyspace().database(i64::from(args.int32(1)?))?;
+    let (keyspace, db) = (session.store.keyspace(), args.int32(1)?);
+    if db != 0 {
+        cluster::deny(keyspace, "ERR SELECT is not allowed in cluster mode")?;
+    }
+    session.db = keyspace.database(i64::from(db))?;
     Ok(Reply::OK)
 }
 
 fn auth(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
-    let asks = session.store.keyspace().clients.settings.asks_password();
+    let open = session.store.keyspace().acl.default.rules().nopass;
     match args.rest(1) {
-        [_] if !asks => Err(Error::text(
+        [_] if open => Err(Error::text(
             "ERR AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         )),
-        [password] => sign_in(session, b"default", password).map(|()| Reply::OK),
-        [user, password] => sign_in(session, user, password).map(|()| Reply::OK),
+        [password] => sign_in(session, args, b"default", password).map(|()| Reply::OK),
+        [user, password] => sign_in(session, args, user, password).map(|()| Reply::OK),
         _ => Err(Error::Syntax),
     }
 }
 
-/// There is one user, `default`; where there is no password any will do.
-fn sign_in(session: &mut Session, user: &[u8], password: &[u8]) -> Result<()> {
-    if user != b"default" || !session.store.keyspace().clients.settings.is_password(password) {
+/// Makes the session a user's, if name and password are right. What is not right is noted.
+fn sign_in(session: &mut Session, args: &Args<'_>, user: &[u8], password: &[u8]) -> Result<()> {
+    let acl = &session.store.keyspace().acl;
+    let Some(user) = acl.authenticate(user, password) else {
+        session.note_refusal(Why::Auth, Bytes::from(&args[0]), Bytes::from(user));
         return Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."));
-    }
+    };
+    session.user = (!Arc::ptr_eq(&user, &acl.default)).then_some(user);
     session.signed_in = true;
+    session.tell_names();
     Ok(())
 }
 
@@ -98,7 +109,7 @@ fn hello(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     while let Some(word) = options.peek() {
         if options.take_with("AUTH", 2) {
             let (user, password) = (options.word()?, options.word()?);
-            sign_in(session, user, password)?;
+            sign_in(session, args, user, password)?;
         } else if options.take_with("SETNAME", 1) {
             name_session(session, options.word()?)?;
         } else {
@@ -106,7 +117,7 @@ fn hello(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
             return Err(Error::owned(format!("ERR Syntax error in HELLO option '{word}'")));
         }
     }
-    if !session.signed_in {
+    if !session.is_signed_in() {
         return Err(Error::text(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
              <pass> option can be used to authenticate the client and select the RESP protocol version at the \
@@ -118,13 +129,14 @@ fn hello(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn greeting(session: &Session) -> Reply {
-    let version = session.store.keyspace().rules.profile.version_text();
+    let keyspace = session.store.keyspace();
+    let version = keyspace.rules.profile.version_text();
     let facts = [
         ("server", Reply::bulk("redis")),
         ("version", Reply::bulk(version)),
         ("proto", Reply::Integer(if session.protocol == Protocol::Resp3 { 3 } else { 2 })),
         ("id", Reply::Integer(session.id as i64)),
-        ("mode", Reply::bulk("standalone")),
+        ("mode", Reply::bulk(if cluster::is_on(keyspace) { "cluster" } else { "standalone" })),
         ("role", Reply::bulk("master")),
         ("modules", Reply::Array(Vec::new())),
     ];
@@ -141,10 +153,11 @@ fn reset(session: &mut Session, _: &Args<'_>) -> Result<Reply> {
     session.forget()?;
     session.db = 0;
     session.name = Bytes::new();
-    session.tell_names();
     session.protocol = Protocol::Resp2;
     session.replies = Replies::On;
     session.shown.no_evict = false;
+    session.shown.no_touch = false;
     session.sign_out();
+    session.tell_names();
     Ok(Reply::Simple("RESET".into()))
 }

@@ -2,10 +2,14 @@
 //! COMMAND INFO shows it.
 
 use super::args::Args;
+use super::config;
 use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, Group, Hold, LOADING, NOSCRIPT, Row, Run, STALE};
-use crate::keyspace::Work;
+use crate::clients::fresh_id;
+use crate::keyspace::{Expiry, Work};
+use crate::limits::MAX_STRING;
+use crate::ops::string::Only;
 use crate::{Error, Result, num, ops};
 use std::time::Duration;
 
@@ -23,18 +27,26 @@ pub(super) const ROW: Row = Row::new(
 .doc("Looks inside the store, for tests", "depends on the subcommand");
 
 /// How each subcommand is written, and what it does.
-const HELP: [(&str, &str); 10] = [
+const HELP: [(&str, &str); 18] = [
+    ("CHANGE-REPL-ID", "Gives the history of the store another name"),
     ("DIGEST", "Answers a hash over all keys and values of all databases"),
     ("DIGEST-VALUE key [key ...]", "Answers a hash of the value of each key"),
     ("ERROR message", "Answers the message as an error"),
+    ("JMAP", "Does nothing"),
     ("LOADAOF", "Completes the log, empties the store, and reads the log again"),
+    ("LOG message", "Does nothing: there is no log"),
     ("OBJECT key", "Tells how the value of a key is held"),
+    ("PAUSE-CRON 0|1", "Stops or restarts the removal of expired keys that nobody looks at"),
+    ("POPULATE count [prefix] [size]", "Puts so many strings, where there is nothing yet"),
     ("PROTOCOL type", "Answers a sample of a type of reply"),
+    ("QUICKLIST-PACKED-THRESHOLD size", "Does nothing: no element of a list has a form of its own"),
     (
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         "Writes a snapshot to memory, empties the store, and loads it again",
     ),
+    ("REPLYBUFFER PEAK-RESET-TIME|RESIZING value", "Does nothing: idle connections hold no buffers"),
     ("SET-ACTIVE-EXPIRE 0|1", "Stops or restarts the removal of expired keys that nobody looks at"),
+    ("SET-DISABLE-DENY-SCRIPTS 0|1", "Does nothing"),
     ("SLEEP seconds", "Holds the store's locks for a while; at once back if a test moves the clock"),
     ("HELP", "Lists the subcommands"),
 ];
@@ -50,14 +62,60 @@ fn debug(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         (b"OBJECT", [key]) => object(work, key),
         (b"PROTOCOL", [kind]) => sample(args, kind),
         (b"RELOAD", options) => reload(work, options),
-        (b"SET-ACTIVE-EXPIRE", [on]) => {
-            work.keyspace().set_active_expire(leading_integer(on) != 0);
+        (b"CHANGE-REPL-ID", []) => {
+            *work.keyspace().clients.ids.history.lock() = fresh_id();
+            Ok(Reply::OK)
+        }
+        // Where nothing has such a side to it, there is nothing to do.
+        (b"LOG" | b"SET-DISABLE-DENY-SCRIPTS", [_]) | (b"JMAP", []) => Ok(Reply::OK),
+        (b"REPLYBUFFER", [what, _]) if is_reply_buffer(what) => Ok(Reply::OK),
+        (b"QUICKLIST-PACKED-THRESHOLD", [size]) => check_threshold(size),
+        (b"POPULATE", [count, more @ ..]) if more.len() <= 2 => populate(work, count, more),
+        (b"SET-ACTIVE-EXPIRE" | b"PAUSE-CRON", [on]) => {
+            let on =
+                if args.is(1, "PAUSE-CRON") { leading_integer(on) == 0 } else { leading_integer(on) != 0 };
+            work.keyspace().set_active_expire(on);
             Ok(Reply::OK)
         }
         (b"SLEEP", [seconds]) => sleep(work, seconds),
         (b"HELP", []) => Ok(help::page("DEBUG", HELP)),
         _ => Err(unknown(&args[1])),
     }
+}
+
+fn is_reply_buffer(what: &[u8]) -> bool {
+    ["PEAK-RESET-TIME", "RESIZING"].iter().any(|name| what.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn check_threshold(size: &[u8]) -> Result<Reply> {
+    match config::memory(size) {
+        Ok(Some(0..=0xFFFF_FFFF)) => Ok(Reply::OK),
+        _ => Err(Error::text("ERR argument must be a memory value bigger than 1 and smaller than 4gb")),
+    }
+}
+
+/// Puts strings at `prefix:0` and so on, where there is nothing yet: `value:0` and so on, of so many bytes if that is
+/// given, and then with zeros behind or cut.
+fn populate(work: &mut Work<'_>, count: &[u8], more: &[&[u8]]) -> Result<Reply> {
+    let positive = |word: &[u8]| {
+        let number = num::parse_i64(word).and_then(|number| usize::try_from(number).ok());
+        number.ok_or(Error::text("ERR value is out of range, must be positive"))
+    };
+    let count = positive(count)?;
+    let size = more.get(1).map(|word| positive(word)).transpose()?.filter(|size| *size > 0);
+    if size.is_some_and(|size| size > MAX_STRING) {
+        return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+    }
+    let prefix = more.first().copied().unwrap_or(b"key");
+    for number in 0..count {
+        let mut name = prefix.to_vec();
+        name.extend(format!(":{number}").into_bytes());
+        let mut value = format!("value:{number}").into_bytes();
+        value.resize(size.unwrap_or(value.len()), 0);
+        let key = work.key(&name);
+        ops::string::set(work, &key, &value, Expiry::Clear, Only::Missing)?;
+    }
+    Ok(Reply::OK)
 }
 
 fn unknown(name: &[u8]) -> Error {

@@ -1,6 +1,7 @@
 //! Generic commands: rows, argument parsing, replies.
 
 use super::args::Args;
+use super::cluster;
 use super::help;
 use super::reply::Reply;
 use super::row::{BLOCKING, DENYOOM, FAST, Flags, Group, KeySpec, NOSCRIPT, READONLY, Row, Run, WRITE};
@@ -140,6 +141,7 @@ fn renamenx(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn move_to(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
+    cluster::deny(work.keyspace(), "ERR MOVE is not allowed in cluster mode")?;
     let db = work.keyspace().database(i64::from(args.int32(2)?))?;
     Ok(Reply::flag(ops::move_to(work, &args.key(work, 1), db)?))
 }
@@ -154,6 +156,9 @@ fn copy(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
         } else {
             return Err(Error::Syntax);
         }
+    }
+    if db != 0 {
+        cluster::deny(work.keyspace(), "ERR Copying to another database is not allowed in cluster mode")?;
     }
     let to = Place { db, key: args.key(work, 2) };
     Ok(Reply::flag(ops::copy(work, &args.key(work, 1), to, taken)?))

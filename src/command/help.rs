@@ -15,7 +15,7 @@ pub(super) const fn row(syntax: &'static str, name: &'static str, group: Group) 
         .doc("Lists the subcommands", "O(1)")
 }
 
-fn help(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
+pub(super) fn help(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
     let container = args.row.name.split('|').next().unwrap_or_default();
     let profile = session.store.keyspace().rules.profile;
     let rows = find(container.as_bytes()).map_or(&[][..], Row::subcommands);

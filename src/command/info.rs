@@ -2,8 +2,10 @@
 //! process (allocator, output buffers, forks, ...) are left out.
 
 use super::args::Args;
+use super::cluster;
 use super::reply::Reply;
 use super::row::{Group, Hold, LOADING, Row, Run, STALE};
+use crate::acl::Why;
 use crate::keyspace::Work;
 use crate::log::{Health, Log};
 use crate::pubsub::Topic;
@@ -23,7 +25,7 @@ pub(super) const ROW: Row =
 type Section = fn(&mut Work<'_>, &mut String);
 
 /// All sections, in the order of Redis.
-const SECTIONS: [(&str, Section); 12] = [
+const SECTIONS: [(&str, Section); 13] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -34,7 +36,8 @@ const SECTIONS: [(&str, Section); 12] = [
     ("Modules", |_, _| ()),
     ("Commandstats", command_stats),
     ("Errorstats", error_stats),
-    ("Cluster", |_, out| field(out, "cluster_enabled", 0)),
+    ("Latencystats", latency_stats),
+    ("Cluster", |work, out| field(out, "cluster_enabled", u8::from(cluster::is_on(work.keyspace())))),
     ("Keyspace", keyspace),
 ];
 
@@ -47,7 +50,7 @@ fn info(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     let by_default = asked.is_empty() || asked.iter().any(|word| word.eq_ignore_ascii_case(b"default"));
     let mut text = String::new();
     for (name, write) in SECTIONS {
-        if by_default && name != "Commandstats" || wanted(name) {
+        if by_default && !matches!(name, "Commandstats" | "Latencystats") || wanted(name) {
             let gap = if text.is_empty() { "" } else { "\r\n" };
             let _ = write!(text, "{gap}# {name}\r\n");
             write(work, &mut text);
@@ -68,15 +71,20 @@ fn server(work: &mut Work<'_>, out: &mut String) {
     let keyspace = work.keyspace();
     let up = keyspace.clock.now_ms().saturating_sub(keyspace.started_ms) / 1000;
     field(out, "redis_version", keyspace.rules.profile.version_text());
-    field(out, "redis_mode", "standalone");
+    field(out, "redis_mode", if cluster::is_on(keyspace) { "cluster" } else { "standalone" });
     field(out, "os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
     field(out, "arch_bits", usize::BITS);
     field(out, "process_id", std::process::id());
+    field(out, "process_supervised", "no");
+    field(out, "run_id", &keyspace.clients.ids.run);
     field(out, "tcp_port", keyspace.clients.settings.port.load(Relaxed));
     field(out, "server_time_usec", keyspace.clock.now_us());
     field(out, "uptime_in_seconds", up);
     field(out, "uptime_in_days", up / 86_400);
-    field(out, "config_file", "");
+    field(out, "hz", 10);
+    field(out, "configured_hz", 10);
+    field(out, "executable", std::env::current_exe().unwrap_or_default().display());
+    field(out, "config_file", keyspace.clients.settings.file.read());
 }
 
 fn clients(work: &mut Work<'_>, out: &mut String) {
@@ -84,7 +92,7 @@ fn clients(work: &mut Work<'_>, out: &mut String) {
     field(out, "cluster_connections", 0);
     field(out, "maxclients", work.keyspace().clients.settings.max_clients.load(Relaxed));
     field(out, "blocked_clients", work.keyspace().blocked_sessions());
-    field(out, "tracking_clients", 0);
+    field(out, "tracking_clients", work.keyspace().clients.tracking.counts()[0]);
 }
 
 fn memory(work: &mut Work<'_>, out: &mut String) {
@@ -162,14 +170,31 @@ fn stats(work: &mut Work<'_>, out: &mut String) {
     field(out, "pubsub_channels", broker.count(Topic::Channel));
     field(out, "pubsub_patterns", broker.count(Topic::Pattern));
     field(out, "pubsubshard_channels", broker.count(Topic::Shard));
+    if work.keyspace().rules.profile.has((7, 2)) {
+        let reasons =
+            [("auth", Why::Auth), ("cmd", Why::Command), ("key", Why::Key), ("channel", Why::Channel)];
+        for (name, why) in reasons {
+            field(out, &format!("acl_access_denied_{name}"), work.keyspace().acl.log.count(why));
+        }
+    }
+    let [_, keys, items, prefixes] = work.keyspace().clients.tracking.counts();
+    field(out, "tracking_total_keys", keys);
+    field(out, "tracking_total_items", items);
+    field(out, "tracking_total_prefixes", prefixes);
     field(out, "total_error_replies", counts.errors.lock().values().sum::<u64>());
     field(out, "total_reads_processed", traffic.reads.load(Relaxed));
     field(out, "total_writes_processed", traffic.writes.load(Relaxed));
 }
 
-fn replication(_: &mut Work<'_>, out: &mut String) {
+fn replication(work: &mut Work<'_>, out: &mut String) {
     field(out, "role", "master");
     field(out, "connected_slaves", 0);
+    field(out, "master_failover_state", "no-failover");
+    field(out, "master_replid", work.keyspace().clients.ids.history.lock());
+    field(out, "master_replid2", "0".repeat(40));
+    field(out, "master_repl_offset", 0);
+    field(out, "second_repl_offset", -1);
+    field(out, "repl_backlog_active", 0);
 }
 
 fn cpu(_: &mut Work<'_>, out: &mut String) {
@@ -186,6 +211,20 @@ fn command_stats(work: &mut Work<'_>, out: &mut String) {
         let told = format!("calls={calls},usec={micros},usec_per_call={mean:.2}");
         let told = format!("{told},rejected_calls={rejected},failed_calls={failed}");
         field(out, &format!("cmdstat_{}", name.to_ascii_lowercase()), told);
+    }
+}
+
+/// How long commands take, by percentiles: the longest time of the range in which each lies.
+fn latency_stats(work: &mut Work<'_>, out: &mut String) {
+    let clients = &work.keyspace().clients;
+    if !clients.settings.tracks_latency.load(Relaxed) {
+        return;
+    }
+    let percentiles = clients.settings.percentiles.read().clone();
+    for (name, stat) in clients.stats.all().iter().filter(|(_, stat)| stat.calls > 0) {
+        let one = |percentile: &f64| format!("p{percentile}={:.3}", stat.percentile(*percentile) as f64);
+        let told: Vec<String> = percentiles.iter().map(one).collect();
+        field(out, &format!("latency_percentiles_usec_{}", name.to_ascii_lowercase()), told.join(","));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Commands on whole databases: rows, argument parsing, replies.
 
 use super::args::Args;
+use super::cluster;
 use super::reply::Reply;
 use super::row::{FAST, Group, Hold, LOADING, READONLY, Row, Run, STALE, WRITE};
 use super::session::Session;
@@ -120,6 +121,7 @@ fn flushdb(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
 }
 
 fn swapdb(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
+    cluster::deny(work.keyspace(), "ERR SWAPDB is not allowed in cluster mode")?;
     let a = args.int32(1).map_err(|_| Error::text("ERR invalid first DB index"))?;
     let b = args.int32(2).map_err(|_| Error::text("ERR invalid second DB index"))?;
     let database = |index: i32| work.keyspace().database(i64::from(index));

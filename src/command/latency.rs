@@ -5,7 +5,7 @@ use super::help;
 use super::reply::Reply;
 use super::row::{ADMIN, Flags, Group, LOADING, NOSCRIPT, Row, Run, STALE};
 use super::session::Session;
-use crate::clients::{CommandStats, Spikes, Stat};
+use crate::clients::{CommandStats, Spikes, Stat, longest};
 use crate::{Error, Result};
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -136,11 +136,15 @@ fn histogram(session: &mut Session, args: &Args<'_>) -> Result<Reply> {
 
 /// How many calls took so many microseconds at most.
 fn buckets(stat: &Stat) -> Reply {
-    let (mut calls, mut pairs) = (0, Vec::new());
-    for (power, count) in stat.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
+    let (mut calls, mut pairs) = (0, Vec::<(i64, i64)>::new());
+    for (bucket, count) in stat.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
         calls += *count as i64;
-        pairs.push((Reply::Integer(1 << power), Reply::Integer(calls)));
+        let power = longest(bucket).next_power_of_two() as i64;
+        pairs.pop_if(|(last, _)| *last == power);
+        pairs.push((power, calls));
     }
+    let pairs =
+        pairs.into_iter().map(|(most, calls)| (Reply::Integer(most), Reply::Integer(calls))).collect();
     Reply::Map(vec![
         (Reply::bulk("calls"), Reply::Integer(stat.calls as i64)),
         (Reply::bulk("histogram_usec"), Reply::Map(pairs)),

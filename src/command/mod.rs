@@ -1,6 +1,7 @@
 //! Floor 4, the text door: rows, argument parsing, replies, sessions.
 #![allow(missing_docs)]
 
+mod acl;
 mod args;
 mod attend;
 pub mod grammar;
@@ -14,6 +15,7 @@ mod client;
 mod cluster;
 mod command_info;
 mod config;
+mod config_file;
 mod connection;
 mod debug;
 mod dump;
@@ -30,10 +32,12 @@ mod keyspace;
 mod latency;
 mod list;
 mod list_wait;
+mod permission;
 mod pubsub;
 mod scripting;
 mod server;
 mod set;
+mod slot;
 mod slowlog;
 mod sort;
 mod stream;
@@ -41,11 +45,13 @@ mod stream_group;
 mod stream_info;
 mod stream_read;
 mod string;
+mod tracking;
 mod transactions;
 mod wait;
 mod zset;
 mod zset_algebra;
 
+pub(crate) use permission::load_users;
 pub use print::Form;
 pub use reply::Reply;
 pub use row::Row;
@@ -53,7 +59,6 @@ pub use session::{Executing, Protocol, Session};
 #[cfg(feature = "connections")]
 pub(crate) use wait::{Asked, Awaited};
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Every group's rows: the one list of commands.
@@ -91,18 +96,27 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 
 /// The row of a command by its name, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Row> {
-    static BY_NAME: OnceLock<HashMap<&'static [u8], &'static Row, ahash::RandomState>> = OnceLock::new();
-    let by_name = BY_NAME.get_or_init(|| {
-        // The names are ours, so a fixed hasher will do.
-        let mut by_name = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
-        by_name.extend(rows().map(|row| (row.name.as_bytes(), row)));
-        by_name
+    /// Rows by length and first letter: two or three of them share a place.
+    static PLACES: OnceLock<Vec<Vec<&'static Row>>> = OnceLock::new();
+    let places = PLACES.get_or_init(|| {
+        let mut places = vec![Vec::new(); LONGEST * 32];
+        for row in rows() {
+            if let Some(place) = place(row.name.as_bytes()) {
+                places[place].push(row);
+            }
+        }
+        places
     });
-    let mut upper = [0; 32];
-    let upper = upper.get_mut(..name.len())?;
-    upper.copy_from_slice(name);
-    upper.make_ascii_uppercase();
-    by_name.get(&*upper).copied()
+    places[place(name)?].iter().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name)).copied()
+}
+
+/// No command's name is as long as this.
+const LONGEST: usize = 32;
+
+/// Where rows of such names are; `None` for a name that no row has.
+fn place(name: &[u8]) -> Option<usize> {
+    let letter = usize::from(name.first()? & 31); // the same in both cases
+    (name.len() < LONGEST).then_some(name.len() * 32 + letter)
 }
 
 /// A container's subcommand by its name, in any case.

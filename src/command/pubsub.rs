@@ -7,13 +7,14 @@
 use super::args::Args;
 use super::help;
 use super::reply::Reply;
-use super::row::{FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
+use super::row::{Answer, FAST, Flags, Group, KeySpec, LOADING, NOSCRIPT, PUBSUB, Row, Run, STALE};
 use super::session::{Protocol, Session};
-use crate::clients::Line;
+use crate::clients::{Line, keys_in};
 use crate::keyspace::Work;
-use crate::pubsub::{Message, Subscriber, Topic, Until};
+use crate::pubsub::{ASIDE, Message, Subscriber, Told, Topic, Until};
 use crate::{Bytes, Error, Result, sync};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -65,28 +66,28 @@ pub const ROWS: &[Row] = &[
 ];
 
 const ABOUT: &[Row] = &[
-    Row::new("PUBSUB CHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(channels))
-        .named("PUBSUB|CHANNELS")
+    asking("PUBSUB|CHANNELS", "PUBSUB CHANNELS [pattern]", -2, channels)
         .since(2, 8, 0)
         .doc("Lists the channels that somebody hears", "O(n) in channels"),
-    Row::new("PUBSUB NUMPAT", 2, ASKING, Group::PubSub, Run::Session(numpat))
-        .named("PUBSUB|NUMPAT")
+    asking("PUBSUB|NUMPAT", "PUBSUB NUMPAT", 2, numpat)
         .since(2, 8, 0)
         .doc("Counts the patterns that somebody has subscribed to", "O(1)"),
-    Row::new("PUBSUB NUMSUB [channel ...]", -2, ASKING, Group::PubSub, Run::Session(numsub))
-        .named("PUBSUB|NUMSUB")
+    asking("PUBSUB|NUMSUB", "PUBSUB NUMSUB [channel ...]", -2, numsub)
         .since(2, 8, 0)
         .doc("Counts the subscribers of channels, those by patterns aside", "O(n) in channels asked for"),
-    Row::new("PUBSUB SHARDCHANNELS [pattern]", -2, ASKING, Group::PubSub, Run::Session(shardchannels))
-        .named("PUBSUB|SHARDCHANNELS")
+    asking("PUBSUB|SHARDCHANNELS", "PUBSUB SHARDCHANNELS [pattern]", -2, shardchannels)
         .since(7, 0, 0)
         .doc("Lists the shard channels that somebody hears", "O(n) in shard channels"),
-    Row::new("PUBSUB SHARDNUMSUB [shardchannel ...]", -2, ASKING, Group::PubSub, Run::Session(shardnumsub))
-        .named("PUBSUB|SHARDNUMSUB")
+    asking("PUBSUB|SHARDNUMSUB", "PUBSUB SHARDNUMSUB [shardchannel ...]", -2, shardnumsub)
         .since(7, 0, 0)
         .doc("Counts the subscribers of shard channels", "O(n) in channels asked for"),
     help::row("PUBSUB HELP", "PUBSUB|HELP", Group::PubSub).since(6, 2, 0),
 ];
+
+/// The row of a question.
+const fn asking(name: &'static str, syntax: &'static str, arity: i32, run: Answer) -> Row {
+    Row::new(syntax, arity, ASKING, Group::PubSub, Run::Session(run)).named(name)
+}
 
 /// Commands that a session of RESP2 may use while it is subscribed: it could not tell other replies from messages.
 const WHILE_SUBSCRIBED: [&str; 9] = [
@@ -103,9 +104,17 @@ const WHILE_SUBSCRIBED: [&str; 9] = [
 
 /// What a session that ever subscribed has.
 pub(super) struct Mail {
-    subscriber: Subscriber,
+    subscriber: Arc<Subscriber>,
     /// Confirmations of the last command beyond the first.
     confirmations: VecDeque<Reply>,
+    /// What is told of keys and came before a reply that it must not go ahead of.
+    late: VecDeque<Message>,
+}
+
+impl Mail {
+    fn new(subscriber: Arc<Subscriber>) -> Mail {
+        Mail { subscriber, confirmations: VecDeque::new(), late: VecDeque::new() }
+    }
 }
 
 // ---- the session's side
@@ -133,12 +142,57 @@ impl Session {
         if let Some(line) = self.monitor.as_ref().map(|inbox| inbox.try_take()).transpose()?.flatten() {
             return Ok(Some(monitored(line)));
         }
-        let Some(mail) = &mut self.mail else { return Ok(None) };
-        if let Some(confirmation) = mail.confirmations.pop_front() {
-            return Ok(Some(self.shape(confirmation)));
+        self.find_mail();
+        loop {
+            let Some(mail) = &mut self.mail else { return Ok(None) };
+            if let Some(confirmation) = mail.confirmations.pop_front() {
+                return Ok(Some(self.shape(confirmation)));
+            }
+            let late = mail.late.pop_front();
+            let message = late.map_or_else(|| mail.subscriber.inbox.try_take(), |late| Ok(Some(late)));
+            let none = matches!(message, Ok(None));
+            let push = self.received(message)?;
+            if none || push.is_some() {
+                return Ok(push);
+            }
         }
-        let message = mail.subscriber.inbox.try_take();
-        self.received(message)
+    }
+
+    /// The next message that goes before the reply of the command that just ran: what is told of keys goes behind it.
+    #[cfg(feature = "connections")]
+    pub(crate) fn next_before_reply(&mut self) -> Result<Option<Reply>> {
+        loop {
+            let Some(mail) = &mut self.mail else { return Ok(None) };
+            match mail.subscriber.inbox.try_take() {
+                Ok(Some(message)) if message.told != Told::Published => mail.late.push_back(message),
+                message => return self.received(message),
+            }
+        }
+    }
+
+    /// Whether something was put behind a reply.
+    #[cfg(feature = "connections")]
+    pub(super) fn has_late(&self) -> bool {
+        self.mail.as_ref().is_some_and(|mail| !mail.late.is_empty())
+    }
+
+    /// Takes up what others have to tell the session, if it never subscribed itself.
+    fn find_mail(&mut self) {
+        if self.mail.is_none()
+            && let Some(subscriber) = self.client.as_ref().and_then(|client| client.subscriber())
+        {
+            self.mail = Some(Box::new(Mail::new(subscriber)));
+        }
+    }
+
+    /// Hears nothing more.
+    pub(super) fn stop_hearing(&mut self) {
+        if let Some(mail) = self.mail.take() {
+            mail.subscriber.stop();
+        }
+        if let Some(client) = &self.client {
+            client.stop_hearing();
+        }
     }
 
     /// A further confirmation of the command that just ran.
@@ -160,41 +214,74 @@ impl Session {
         if let Some(push) = self.next_push()? {
             return Ok(Some(push));
         }
-        let Some(mail) = &self.mail else { return Ok(None) };
-        let keyspace = self.store.keyspace();
-        let (clock, alarm) = (&keyspace.clock, &keyspace.broker.alarm);
-        let message = mail.subscriber.inbox.take(Until::after(clock, wait), clock, alarm);
-        self.received(message)
+        let store = self.store.clone();
+        let broker = &store.keyspace().broker;
+        let until = Until::after(&broker.clock, wait);
+        loop {
+            let Some(mail) = &self.mail else { return Ok(None) };
+            let message = mail.subscriber.inbox.take(until, &broker.alarm);
+            let none = matches!(message, Ok(None));
+            let push = self.received(message)?;
+            if none || push.is_some() {
+                return Ok(push);
+            }
+        }
     }
 
     /// As [`Session::next_push`], or the promise to wake the task when there is something. Pending for ever while the
-    /// session has never subscribed.
+    /// session has never subscribed. A manual clock does not count who waits so ([`Clock::participant`](crate::Clock::participant)).
     pub fn poll_push(&mut self, task: &mut Context<'_>) -> Poll<Result<Reply>> {
         match self.next_push() {
             Ok(Some(push)) => return Poll::Ready(Ok(push)),
             Ok(None) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        if let Some(Poll::Ready(line)) = self.monitor.as_ref().map(|inbox| inbox.poll(0, task)) {
+        if let Some(Poll::Ready(line)) = self.monitor.as_ref().map(|inbox| inbox.poll(ASIDE, task)) {
             return Poll::Ready(line.map(monitored));
         }
-        let Some(mail) = &self.mail else { return Poll::Pending };
-        match mail.subscriber.inbox.poll(0, task) {
-            Poll::Ready(message) => {
-                let push = self.received(message.map(Some));
-                Poll::Ready(push.map(|push| push.unwrap_or(Reply::Null)))
+        loop {
+            let Some(mail) = &self.mail else {
+                // Somebody may send what is told of keys here: then this is woken, as a connection is in any case.
+                if let (Some(client), false) = (&self.client, self.is_connection()) {
+                    client.set_waker(task.waker());
+                }
+                return Poll::Pending;
+            };
+            let Poll::Ready(message) = mail.subscriber.inbox.poll(ASIDE, task) else { return Poll::Pending };
+            if let Some(push) = self.received(message.map(Some)).transpose() {
+                return Poll::Ready(push);
             }
-            Poll::Pending => Poll::Pending,
         }
     }
 
     /// The reply for a message that was taken. A session whose inbox has ended has no subscriptions any more.
     fn received(&mut self, message: Result<Option<Message>>) -> Result<Option<Reply>> {
         match message {
-            Ok(message) => Ok(message.map(|message| self.shape(delivery(message)))),
+            Ok(Some(message)) if message.told == Told::Published => Ok(Some(self.shape(delivery(message)))),
+            Ok(message) => Ok(message.and_then(|message| self.told(message))),
             Err(error) => {
-                self.mail = None;
+                self.stop_hearing();
                 Err(error)
+            }
+        }
+    }
+
+    /// What is told of keys, as the session can hear it: in RESP2 as a message, if it has subscribed to anything.
+    fn told(&self, message: Message) -> Option<Reply> {
+        let keys = match message.told {
+            Told::Broken => {
+                let id = crate::num::parse_i64(&message.payload).unwrap_or_default();
+                return Some(Reply::Push(vec![Reply::bulk("tracking-redir-broken"), Reply::Integer(id)]));
+            }
+            Told::AllInvalid => Reply::Null,
+            _ => Reply::bulks(keys_in(&message.payload)),
+        };
+        match self.protocol {
+            Protocol::Resp3 => Some(Reply::Push(vec![Reply::bulk("invalidate"), keys])),
+            Protocol::Resp2 if self.subscriptions() == [0; 3] => None,
+            Protocol::Resp2 => {
+                let words = vec![Reply::bulk("message"), Reply::Bulk(message.channel), keys];
+                Some(self.shape(Reply::Push(words)))
             }
         }
     }
@@ -231,8 +318,11 @@ impl Session {
 
     fn mail(&mut self) -> &mut Mail {
         let broker = &self.store.keyspace().broker;
-        let fresh = || Mail { subscriber: Subscriber::new(broker), confirmations: VecDeque::new() };
-        self.mail.get_or_insert_with(|| Box::new(fresh()))
+        let client = self.client.as_ref();
+        let subscriber = || {
+            client.map_or_else(|| Arc::new(Subscriber::new(broker)), |client| client.subscriber_of(broker))
+        };
+        self.mail.get_or_insert_with(|| Box::new(Mail::new(subscriber())))
     }
 }
 
@@ -243,7 +333,7 @@ fn monitored(line: Line) -> Reply {
 
 /// A message as a client sees it.
 fn delivery(message: Message) -> Reply {
-    let Message { channel, pattern, payload, sharded } = message;
+    let Message { channel, pattern, payload, sharded, .. } = message;
     let mut words = match &pattern {
         Some(_) => vec![Reply::bulk("pmessage")],
         None if sharded => vec![Reply::bulk("smessage")],

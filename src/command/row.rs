@@ -232,10 +232,13 @@ pub enum Run {
     /// On keys, where it may wait: alone it does, inside MULTI it takes what is there.
     Wait(ReadAsk),
     /// On the session; takes no lock, or its own (then it is not allowed inside MULTI).
-    Session(fn(&mut Session, &Args<'_>) -> Result<Reply>),
+    Session(Answer),
     /// By its subcommands. A container of arity -1 may be called bare: then its first subcommand runs.
     Container(&'static [Row]),
 }
+
+/// Answers a command on the session.
+pub type Answer = fn(&mut Session, &Args<'_>) -> Result<Reply>;
 
 /// Reads the words of a command that may wait.
 pub type ReadAsk = fn(&Args<'_>, Profile) -> Result<Box<dyn Ask>>;
@@ -452,6 +455,15 @@ impl Row {
             }
             _ => None,
         }
+    }
+
+    /// The indices of the words that say which slot of a cluster a command is for: keys, and channels of shards.
+    pub(super) fn slot_indices(&self, words: &[&[u8]]) -> Option<Vec<usize>> {
+        let mut found: Vec<usize> = self.find_keys.map(|find| find(words)).unwrap_or_default();
+        for spec in self.keys {
+            found.extend(spec.keys(words)?);
+        }
+        Some(found)
     }
 
     /// The indices of the words that are keys, in order, each once; `None` where a count among the words is off.

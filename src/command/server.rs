@@ -8,7 +8,7 @@ use super::row::{
     STALE,
 };
 use super::session::Session;
-use super::{command_info, config, debug, help, info, latency, slowlog};
+use super::{acl, command_info, config, debug, help, info, latency, slowlog};
 use crate::keyspace::Work;
 use crate::{Bytes, Error, Result, ops};
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,6 +18,7 @@ pub const ROWS: &[Row] = &[
     Row::new("CONFIG", -2, Flags::NONE, Group::Server, Run::Container(config::SUBCOMMANDS))
         .since(2, 0, 0)
         .doc("Reads and changes parameters of the store", "depends on the subcommand"),
+    acl::ROW,
     command_info::ROW,
     debug::ROW,
     info::ROW,

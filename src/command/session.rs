@@ -1,11 +1,13 @@
 //! A session: what a connection is to a server. SELECT, MULTI, WATCH and the RESP version live here.
 
 use super::args::Args;
-use super::attend::Replies;
+use super::attend::{Pace, Replies};
 use super::row::{Hold, ReadAsk, Row, Run};
+use super::slot::slot;
 use super::wait::{Asked, Awaited};
-use super::{Reply, find, find_sub, pubsub::Mail};
-use crate::clients::{Client, Line, Origin, Shown};
+use super::{Reply, cluster, find, find_sub, pubsub::Mail};
+use crate::acl::User;
+use crate::clients::{Client, Line, Origin, Shown, Tracker};
 use crate::effect::Effect;
 use crate::keyspace::wait::{End, Waiter};
 use crate::keyspace::watch::Flag;
@@ -60,7 +62,13 @@ pub struct Session {
     pub(super) told: Shown,
     /// Whether it may run what needs a password, where one is set.
     pub(super) signed_in: bool,
+    /// Who it has signed in as, if not as the default user.
+    pub(super) user: Option<Arc<User>>,
+    /// How it tracks keys, if it does; whether CLIENT CACHING spoke of the next command.
+    pub(super) tracker: Option<Arc<Tracker>>,
+    pub(super) caching: bool,
     pub(super) replies: Replies,
+    pub(super) pace: Pace,
     /// It runs what MULTI queued: nothing may wait.
     pub(super) in_exec: bool,
     /// Every command of the store, if MONITOR asked for them.
@@ -87,7 +95,7 @@ impl Session {
         let mut session = Session::passing(store);
         let clients = &session.store.keyspace().clients;
         // Who has the store itself needs no password for it.
-        session.signed_in = !origin.is_connection || !clients.settings.asks_password();
+        session.signed_in = !origin.is_connection || !session.store.keyspace().acl.asks_password();
         session.client = Some(clients.enter(session.id, session.started, origin));
         session
     }
@@ -114,7 +122,11 @@ impl Session {
             shown: Shown::default(),
             told: Shown::default(),
             signed_in: true,
+            user: None,
+            tracker: None,
+            caching: false,
             replies: Replies::On,
+            pace: Pace::default(),
             in_exec: false,
             monitor: None,
         }
@@ -184,7 +196,8 @@ impl Session {
     fn begin(&mut self, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         self.begin_command();
-        let row = self.resolve(words).and_then(|row| self.check_allowed(row).map(|()| row));
+        let row = self.resolve(words).and_then(|row| self.check_allowed(row, words).map(|()| row));
+        let row = row.and_then(|row| self.check_slots(row, words).map(|()| row));
         let row = row.and_then(|row| self.admit(row).map(|()| row));
         let reply = match row {
             Ok(row) if self.multi.is_some() && !row.immediate => Ok(self.enqueue(row, words)),
@@ -194,6 +207,7 @@ impl Session {
                 self.refuse_exec(&error)
             }
             Err(error) => {
+                self.reject(words);
                 self.fail_queue();
                 Err(error)
             }
@@ -210,10 +224,14 @@ impl Session {
     }
 
     /// Whether this session may run it now.
-    fn check_allowed(&self, row: &Row) -> Result<()> {
-        if !self.signed_in && !row.flags.has(super::row::NO_AUTH) {
+    fn check_allowed(&mut self, row: &'static Row, words: &[&[u8]]) -> Result<()> {
+        if !self.signed_in && self.must_sign_in() && !row.flags.has(super::row::NO_AUTH) {
             return Err(Error::text("NOAUTH Authentication required."));
         }
+        if self.multi.is_some() && !row.immediate && row.flags.has(super::row::NO_MULTI) {
+            return Err(Error::text("ERR Command not allowed inside a transaction"));
+        }
+        self.check_permitted(row, words)?;
         self.check_listening(row)
     }
 
@@ -238,6 +256,9 @@ impl Session {
 
     fn ask(&self, row: &'static Row, read: ReadAsk, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
         let keyspace = self.store.keyspace();
+        if self.tracker.is_some() {
+            self.remember_unheld(row, words);
+        }
         let asks = read(&self.args(row, words), keyspace.rules.profile)?;
         asks.begin(keyspace, self.db, self.id, waiter)
     }
@@ -249,8 +270,13 @@ impl Session {
 
     /// The reply as the session's protocol has it.
     pub(crate) fn answer(&self, reply: Result<Reply>) -> Result<Reply> {
+        self.outcome(reply).map(|reply| self.shape(reply))
+    }
+
+    /// The reply in all its kinds; an error that is the client's to hear is one.
+    pub(crate) fn outcome(&self, reply: Result<Reply>) -> Result<Reply> {
         match reply {
-            Ok(reply) => Ok(self.shape(reply)),
+            Ok(reply) => Ok(reply),
             Err(error @ (Error::Reentrant | Error::NotDurable(_) | Error::Disconnected(_))) => Err(error),
             Err(error) => {
                 self.store.keyspace().counts.error(&error);
@@ -286,7 +312,7 @@ impl Session {
         let name = words.first().ok_or_else(|| Error::text("ERR empty command"))?;
         let profile = self.store.keyspace().rules.profile;
         let known = |row: &&Row| profile.has((row.since.0, row.since.1));
-        let row = find(name).filter(known).ok_or_else(|| unknown_command(words))?;
+        let row = self.find(name).filter(known).ok_or_else(|| unknown_command(words))?;
         let Run::Container(_) = row.run else { return check_arity(row, words, profile) };
         if words.len() < 2 {
             check_arity(row, words, profile)?;
@@ -296,11 +322,19 @@ impl Session {
         check_arity(sub.ok_or_else(|| unknown_subcommand(row, words[1]))?, words, profile)
     }
 
-    fn enqueue(&mut self, row: &'static Row, words: &[&[u8]]) -> Reply {
-        if row.flags.has(super::row::NO_MULTI) {
-            self.fail_queue();
-            return Reply::Error(Error::text("ERR Command not allowed inside a transaction"));
+    /// The row of a command as a connection has to name it: `rename-command` concerns nobody else.
+    pub(super) fn find(&self, name: &[u8]) -> Option<&'static Row> {
+        let renames = &self.store.keyspace().clients.settings.renames;
+        if renames.is_empty() || !self.is_connection() {
+            return find(name);
         }
+        match renames.original(name) {
+            Some(original) => find(original.as_bytes()),
+            None => find(name).filter(|row| !renames.hides(row.name)),
+        }
+    }
+
+    fn enqueue(&mut self, row: &'static Row, words: &[&[u8]]) -> Reply {
         if let Some(queue) = &mut self.multi {
             queue.commands.push((row, words.iter().map(|word| Bytes::from(*word)).collect()));
         }
@@ -315,7 +349,8 @@ impl Session {
     /// Forgets what is queued, watched and subscribed to.
     pub(super) fn forget(&mut self) -> Result<()> {
         self.multi = None;
-        self.mail = None;
+        self.stop_hearing();
+        self.stop_tracking();
         self.stop_monitoring();
         self.unwatch().map(drop)
     }
@@ -353,7 +388,12 @@ impl Session {
             }
         };
         let mut work = Work::begin(keyspace, self.db, lock, access);
+        work.client = self.id;
+        work.no_touch = self.keeps_stamps(row);
         let reply = handler(&mut work, &args);
+        if self.tracker.is_some() {
+            self.remember(&work, row, words);
+        }
         work.commit_with(reply)
     }
 
@@ -373,6 +413,10 @@ impl Session {
             self.unwatch_all(watching)?;
             return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
         }
+        if let Err(error) = self.check_queued_slots(&queue) {
+            self.unwatch_all(watching)?;
+            return Err(error);
+        }
         self.show_queue(queue.commands.iter().map(|(row, words)| (*row, &words[..])));
         let store = self.store.clone();
         let keyspace = store.keyspace();
@@ -381,6 +425,7 @@ impl Session {
             queue.commands.iter().try_fold(keys, |keys, (row, words)| queued_keys(&store, row, words, keys));
         let lock = keys.as_ref().map_or(Lock::All, |keys| Lock::Many(keys));
         let mut work = Work::begin(keyspace, self.db, lock, Access::Write);
+        work.client = self.id;
         for (db, bytes) in &watching.keys {
             let key = work.key(bytes);
             work.on_db(*db, |w| w.settle(&key).and_then(|_| w.unwatch(&key, &watching.dirty)))?;
@@ -395,16 +440,33 @@ impl Session {
         work.commit_with(Ok(Reply::Array(replies)))
     }
 
+    /// In a cluster all keys of a transaction are of one slot.
+    fn check_queued_slots(&self, queue: &Queue) -> Result<()> {
+        if !cluster::is_on(self.store.keyspace()) {
+            return Ok(());
+        }
+        let mut slots = Vec::new();
+        for (row, words) in &queue.commands {
+            let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+            slots.extend(row.slot_indices(&words).unwrap_or_default().into_iter().map(|at| slot(words[at])));
+        }
+        cluster::one_slot(slots.into_iter())
+    }
+
     fn run_queued(&mut self, work: &mut Work<'_>, row: &'static Row, words: &[Bytes]) -> Reply {
         let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
         let args = self.args(row, &words);
         work.db = self.db;
-        let reply = match row.run {
+        work.no_touch = self.keeps_stamps(row);
+        let reply = self.check_still_permitted(row, &words).and_then(|()| match row.run {
             Run::Work(handler) => handler(work, &args),
             Run::Wait(read) => read(&args, work.rules().profile).and_then(|asks| asks.once(work)),
             Run::Session(handler) => handler(self, &args),
             Run::Container(_) => Err(args.arity_error()),
-        };
+        });
+        if self.tracker.is_some() {
+            self.remember(work, row, &words);
+        }
         self.shape(reply.unwrap_or_else(|error| {
             self.store.keyspace().counts.error(&error);
             Reply::Error(error)
@@ -509,6 +571,8 @@ impl Drop for Session {
         let watching = std::mem::take(&mut self.watching);
         let _ = self.unwatch_all(watching);
         self.stop_monitoring();
+        self.stop_tracking();
+        self.stop_hearing();
         if let Some(client) = &self.client {
             self.store.keyspace().clients.leave(client);
         }

@@ -1,6 +1,7 @@
 //! SORT and SORT_RO: rows, argument parsing, replies.
 
 use super::args::Args;
+use super::cluster;
 use super::reply::Reply;
 use super::row::{Begin, DENYOOM, Find, Group, KeySpec, MOVABLE_KEYS, READONLY, Row, Run, WRITE};
 use crate::keyspace::Work;
@@ -90,8 +91,12 @@ fn sort(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
             query.limit = Some((options.int()?, options.int()?));
         } else if options.take_with("BY", 1) {
             query.by = Some(options.word()?);
+            if query.by.is_some_and(|by| by.contains(&b'*')) {
+                cluster::deny(work.keyspace(), "ERR BY option of SORT denied in Cluster mode.")?;
+            }
         } else if options.take_with("GET", 1) {
             query.get.push(options.word()?);
+            cluster::deny(work.keyspace(), "ERR GET option of SORT denied in Cluster mode.")?;
         } else if args.row.writes() && options.take_with("STORE", 1) {
             store = Some(work.key(options.word()?));
         } else {

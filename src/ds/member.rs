@@ -114,6 +114,12 @@ impl Member {
         unsafe { read(self.block()) }
     }
 
+    /// Whether `lent` is a reference to this very block.
+    #[inline]
+    pub fn is(&self, lent: MemberRef) -> bool {
+        self.block() == lent.0
+    }
+
     /// The same bytes without the ownership.
     ///
     /// # Safety

@@ -7,6 +7,13 @@
 //!
 //! The one danger is a pointer in the order to a block that is gone. So both halves are private here, an entry leaves the
 //! order before its member leaves the index, and the order is dropped first.
+//!
+//! Small things that were tried, in instructions a call among thirty thousand members, before and since: a new member is
+//! not looked for again where no slot has its tag (ZADD 2,591, 2,547); the order finds by score alone who is there (ZRANK
+//! 1,242, 1,201; ZADD of a new score 3,225, 2,987); what leaves the order is found in the index by its block, and a lone
+//! member that is popped makes no list (ZPOPMIN 2,330, 2,315, which is nothing). What ZSCORE waited for before were about
+//! three cold lines, ZPOPMIN four, ZRANK eight, ZADD of a new member nearly nineteen, by a simulated cache of 2 MiB and
+//! 300,000 members.
 
 use super::frozen::{Chunks, Claim, Ghost, Home, Items};
 use super::member::{Member, MemberRef};
@@ -14,7 +21,7 @@ use super::size_class;
 use super::skiplist::{Change, Handle, SkipList};
 use super::table::{Item, Table, tag_of};
 use ahash::RandomState;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
@@ -212,17 +219,22 @@ impl Ranked {
         self.index.prefetch(hash);
         let Ranked { order, index, hasher, members, .. } = self;
         let mut done = Upserted { old: None, new: None };
-        let index = RefCell::new(index);
-        // What has the tag of the hash is nearly always the member.
+        let (index, absent) = (RefCell::new(index), Cell::new(false));
+        // What has the tag of the hash is nearly always the member; where nothing has, it is not there.
         let seems = || {
             let index = index.borrow();
-            let slot = index.find(hash, |_| true)?;
-            slot.member.fetch();
-            Some(slot.score)
+            let found = index.find(hash, |_| true);
+            absent.set(found.is_none());
+            found?.member.fetch();
+            Some(found?.score)
         };
         order.change(member, likely, seems, || {
             let mut index = index.borrow_mut();
-            let Some(slot) = index.find_mut(hash, |slot| slot.member.bytes() == member) else {
+            let found = match absent.get() {
+                true => None,
+                false => index.find_mut(hash, |slot| slot.member.bytes() == member),
+            };
+            let Some(slot) = found else {
                 done.new = decide(None)?;
                 let Some(score) = done.new else { return Ok(Change::Nothing) };
                 return Ok(Change::Insert(score, admit(&mut index, hasher, members, hash, member, score)));
@@ -249,16 +261,23 @@ impl Ranked {
         Some(slot.score)
     }
 
-    /// Removes the member in a place, and shows it.
-    fn remove_at(&mut self, rank: usize, taken: impl FnOnce(&[u8], f64)) {
-        let Some((_, lent, next)) = self.order.remove_at(rank) else { return };
+    /// Removes from the index a member that has left the order, and shows it.
+    #[inline]
+    fn release(&mut self, lent: MemberRef, taken: impl FnOnce(&[u8], f64)) {
         let member = lent.bytes();
         let hash = self.hash(member);
         self.keep(hash);
-        if let Some(slot) = self.index.remove(hash, |slot| slot.member.bytes() == member) {
+        // The block is the member's own: nobody compares bytes.
+        if let Some(slot) = self.index.remove(hash, |slot| slot.member.is(lent)) {
             self.members -= slot.member.mem();
             taken(slot.member.bytes(), slot.score);
         }
+    }
+
+    /// Removes the member in a place, and shows it.
+    fn remove_at(&mut self, rank: usize, taken: impl FnOnce(&[u8], f64)) {
+        let Some((lent, next)) = self.order.remove_at(rank) else { return };
+        self.release(lent, taken);
         self.mind_empty();
         if let Some(next) = next {
             self.index.prefetch(self.hash(next.bytes()));
@@ -272,15 +291,7 @@ impl Ranked {
         }
         let mut lent = Vec::with_capacity(ranks.len().min(self.len()));
         self.order.remove_range(ranks, |_, member| lent.push(member));
-        for lent in lent {
-            let member = lent.bytes();
-            let hash = self.hash(member);
-            self.keep(hash);
-            if let Some(slot) = self.index.remove(hash, |slot| slot.member.bytes() == member) {
-                self.members -= slot.member.mem();
-                taken(slot.member.bytes(), slot.score);
-            }
-        }
+        lent.into_iter().for_each(|lent| self.release(lent, &mut taken));
         self.mind_empty();
     }
 

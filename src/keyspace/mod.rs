@@ -18,6 +18,7 @@ pub use crate::effect::{Effect, Unit};
 pub use durable::Durable;
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 
+use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
 use crate::ds::key_order::KeyOrder;
@@ -125,6 +126,8 @@ pub struct Keyspace {
     waits: WaitBook,
     /// Who is connected.
     pub clients: Clients,
+    /// Who may do what.
+    pub acl: Acl,
     pub tally: Tally,
     pub counts: Counts,
     /// Sources of libraries of functions that files brought along: kept, and written again.
@@ -172,7 +175,7 @@ impl Keyspace {
     pub fn new(settings: Settings) -> Arc<Keyspace> {
         let cell = || Cell { next_due: AtomicU64::new(u64::MAX), lock: RwLock::new(Shard::default()) };
         let started_ms = settings.clock.now_ms();
-        let broker = Broker::new(settings.rules.hasher.clone());
+        let broker = Broker::new(settings.rules.hasher.clone(), &settings.clock);
         let keyspace = Arc::new_cyclic(|me| Keyspace {
             me: me.clone(),
             cells: (0..settings.shards).map(|_| cell()).collect(),
@@ -195,6 +198,7 @@ impl Keyspace {
             broker,
             waits: WaitBook::default(),
             clients: Clients::default(),
+            acl: Acl::default(),
             tally: Tally::default(),
             counts: Counts::default(),
             libraries: Mutex::new(Vec::new()),
@@ -428,7 +432,10 @@ impl Drop for Keyspace {
 
 impl Tick for Keyspace {
     fn next_event(&self) -> u64 {
-        let expires = self.background && self.active_expire.load(Relaxed) && !self.loading.load(Relaxed);
+        let expires = self.background
+            && self.active_expire.load(Relaxed)
+            && !self.loading.load(Relaxed)
+            && !self.broker.is_backed_up();
         self.next_timeout().min(if expires { self.next_due() } else { u64::MAX })
     }
 

@@ -10,7 +10,7 @@ use crate::sync::{ProcessCondvar, ProcessMutex};
 use crate::value::Value;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something to free: dropping it does the work.
 #[allow(dead_code)]
@@ -31,7 +31,7 @@ static STATE: ProcessMutex<State> =
     ProcessMutex::new(State { running: false, stores: Vec::new(), wake_at: u64::MAX, garbage: Vec::new() });
 static NEWS: ProcessCondvar = ProcessCondvar::new();
 
-/// Two rounds are at least this far apart.
+/// Two rounds begin at least this far apart.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Has the reaper visit a store at `at`. Called under a shard's guard: takes no lock but the reaper's own.
@@ -76,10 +76,11 @@ fn run() {
             let alive: Vec<_> = state.stores.iter().filter_map(Weak::upgrade).collect();
             (alive, std::mem::take(&mut state.garbage))
         };
+        let begun = Instant::now();
         drop(garbage);
         let next = stores.iter().map(|store| store.tick()).min().unwrap_or(u64::MAX);
         drop(stores);
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(PAUSE.saturating_sub(begun.elapsed()).max(PAUSE / 10));
         sleep_until(next);
     }
 }
@@ -88,12 +89,13 @@ fn sleep_until(next: u64) {
     let mut state = STATE.lock();
     state.wake_at = state.wake_at.min(next);
     while state.garbage.is_empty() {
-        let now = Clock::system().now_ms();
-        if state.wake_at <= now {
+        // By the microsecond: what falls due in a millisecond is gone when it begins, not when it ends.
+        let left = state.wake_at.saturating_mul(1000).saturating_sub(Clock::system().now_us());
+        if left == 0 {
             return;
         }
         // A day at most, so that a clock set forward is noticed some time.
-        let left = Duration::from_millis((state.wake_at - now).min(86_400_000));
+        let left = Duration::from_micros(left.min(86_400_000_000));
         NEWS.wait_for(&mut state, left);
     }
 }

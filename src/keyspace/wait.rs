@@ -8,7 +8,7 @@
 
 use super::reaper;
 use super::{Access, Key, Keyspace, Lock, Work};
-use crate::clock::{Clock, Due};
+use crate::clock::{self, Clock, Due};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{self, Condvar, Mutex};
 use crate::value::Kind;
@@ -44,8 +44,7 @@ pub trait Wish: Send + Sync + 'static {
     }
 
     /// Takes what is there: from the key at `ready`, which was just written, or from the first of all that has any.
-    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>)
-    -> Result<Option<Self::Gift>>;
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Taken<Self>;
 
     /// Puts a gift that nobody received back where it came from; what never left stays. Answers it where that place is
     /// taken: its key holds another type by now.
@@ -58,6 +57,9 @@ pub trait Wish: Send + Sync + 'static {
         None
     }
 }
+
+/// What a wish took, if anything.
+pub type Taken<W> = Result<Option<<W as Wish>::Gift>>;
 
 /// A wish with all that is known of it before it is tried.
 pub struct Request<W> {
@@ -305,9 +307,6 @@ pub struct WaitBook {
     lost: AtomicU64,
 }
 
-/// Numbers of tickets, for all stores: the stores of one clock are served in one order.
-static TICKETS: AtomicU64 = AtomicU64::new(1);
-
 impl Keyspace {
     /// How many sessions wait.
     pub fn blocked_sessions(&self) -> usize {
@@ -482,7 +481,7 @@ impl<W: Wish> Request<W> {
         let timed = self.timeout.filter(|_| waiter == Waiter::Task || keyspace.clock.is_manual());
         let about = About {
             // Taken under the guards of its keys, so that every queue is in order.
-            seq: TICKETS.fetch_add(1, Relaxed),
+            seq: clock::turn(),
             db: work.db,
             keys: queued.into(),
             targets: self.targets.into(),

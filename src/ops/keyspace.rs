@@ -140,6 +140,7 @@ pub fn random_key(work: &Work<'_>) -> Option<Bytes> {
 /// FLUSHDB. Answers how many keys went.
 pub fn flush(work: &mut Work<'_>) -> Result<usize> {
     let gone = work.flush_db()?;
+    work.say_flushed();
     if gone > 0 {
         work.effect(&[b"FLUSHDB"]);
     }
@@ -152,6 +153,7 @@ pub fn flush_all(work: &mut Work<'_>) -> Result<usize> {
     for db in 0..work.keyspace().databases {
         gone += work.on_db(db, |w| w.flush_db())?;
     }
+    work.say_flushed();
     if gone > 0 {
         work.effect(&[b"FLUSHALL"]);
     }

@@ -165,13 +165,11 @@ pub fn range(stream: &Stream, span: Span, each: impl FnMut(EntryRef<'_>)) {
 }
 
 /// XREAD of one stream: the entries after an id, if there is one.
-pub fn after<'w>(
-    work: &'w Work<'_>,
-    key: &Key<'_>,
-    id: StreamId,
-) -> Result<Option<impl Iterator<Item = EntryRef<'w>> + use<'w>>> {
-    let stream = open(work, key)?.filter(|stream| stream.last_valid().is_some_and(|last| last > id));
-    Ok(stream.zip(id.next()).map(|(stream, from)| stream.range(from, StreamId::MAX)))
+#[inline]
+pub fn after(stream: &Stream, id: StreamId) -> Option<impl Iterator<Item = EntryRef<'_>>> {
+    let mut entries = stream.range(id.next()?, StreamId::MAX);
+    let first = entries.next()?;
+    Some(std::iter::once(first).chain(entries))
 }
 
 /// XSETID.

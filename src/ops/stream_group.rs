@@ -353,9 +353,7 @@ fn deliver_new(
         let (consumer, created) = seen(group, reader.consumer, heard);
         group.set_position(last, read);
         let pending = Pending { consumer, time: now, count: 1 };
-        for id in &ids {
-            group.set_pending(*id, Some(pending));
-        }
+        group.deliver(&ids, pending);
         if !ids.is_empty() {
             active(group, consumer, heard);
         }

@@ -2,7 +2,7 @@
 
 use super::list;
 use super::zset::{self, Scored, ZEnd};
-use crate::keyspace::wait::Wish;
+use crate::keyspace::wait::{Taken, Wish};
 use crate::keyspace::{Key, Work};
 use crate::value::Kind;
 use crate::value::list::Side;
@@ -77,12 +77,7 @@ impl<E: End> Wish for Pop<E> {
         E::KIND
     }
 
-    fn take(
-        &self,
-        work: &mut Work<'_>,
-        keys: &[Key<'_>],
-        ready: Option<usize>,
-    ) -> Result<Option<Self::Gift>> {
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Taken<Self> {
         // The key that was written, or all.
         let keys = ready.map_or(keys, |at| &keys[at..=at]);
         let popped = self.end.pop(work, keys, self.count)?;
@@ -119,7 +114,7 @@ impl Wish for Move {
         Kind::List
     }
 
-    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], _: Option<usize>) -> Result<Option<Bytes>> {
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], _: Option<usize>) -> Taken<Self> {
         let target = work.key(&self.target);
         list::shift(work, &keys[0], &target, self.from, self.to)
     }

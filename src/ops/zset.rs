@@ -169,16 +169,33 @@ pub fn pop(work: &mut Work<'_>, key: &Key<'_>, end: ZEnd, count: usize) -> Resul
         taken
     })?;
     let Some(edited) = edited else { return Ok(Vec::new()) };
+    say_popped(work, key, end, &edited.result, edited.emptied);
+    Ok(edited.result)
+}
+
+/// The same with a count of one.
+pub fn pop_one(work: &mut Work<'_>, key: &Key<'_>, end: ZEnd) -> Result<Option<Scored>> {
+    let edited = work.edit::<ZSet, _>(key, false, |edit| {
+        let at = if end == ZEnd::Min { 0 } else { edit.view().len().saturating_sub(1) };
+        let mut taken = None;
+        edit.remove_range(at..at + 1, |member, score| taken = Some(scored(member, score)));
+        taken
+    })?;
+    let Some(edited) = edited else { return Ok(None) };
+    say_popped(work, key, end, edited.result.as_slice(), edited.emptied);
+    Ok(edited.result)
+}
+
+fn say_popped(work: &mut Work<'_>, key: &Key<'_>, end: ZEnd, taken: &[Scored], emptied: bool) {
     if work.recording() {
-        if edited.emptied {
+        if emptied {
             work.effect(&[b"DEL", key.bytes]);
         } else {
-            let members: Vec<&[u8]> = edited.result.iter().map(|(member, _)| &**member).collect();
+            let members: Vec<&[u8]> = taken.iter().map(|(member, _)| &**member).collect();
             effect(work, b"ZREM", key, &members);
         }
     }
-    touch_shrunk(work, key, if end == ZEnd::Min { "zpopmin" } else { "zpopmax" }, edited.emptied);
-    Ok(edited.result)
+    touch_shrunk(work, key, if end == ZEnd::Min { "zpopmin" } else { "zpopmax" }, emptied);
 }
 
 /// ZMPOP: the same off the first of these keys that holds a sorted set. Answers which.

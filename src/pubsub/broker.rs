@@ -3,10 +3,12 @@
 //! A publisher holds its channel's stripe while it pushes into the inboxes, so that all readers of a channel hear its
 //! messages in one order. Two counts are asked first: a publish that nobody can hear costs two loads.
 
+use super::alarm::Alarm;
 use super::events::Notices;
-use super::inbox::{Alarm, End};
-use super::{After, Event, EventFilter, Inbox, Message, Topic};
+use super::inbox::End;
+use super::{After, Event, EventFilter, Inbox, Message, Parcel, Topic};
 use crate::Bytes;
+use crate::clock::Clock;
 use crate::ds::glob;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Mutex, RwLock};
@@ -49,7 +51,8 @@ pub struct Broker {
     events: RwLock<Vec<(EventFilter, Arc<Inbox<Event>>)>>,
     /// Which events anybody wants to hear of.
     pub notices: Notices,
-    /// Wakes readers that sleep by a manual clock.
+    pub clock: Clock,
+    /// Ends the waits of readers on a manual clock.
     pub alarm: Arc<Alarm>,
     /// How many inboxes are full and make publishers wait.
     full: Arc<AtomicUsize>,
@@ -156,7 +159,7 @@ impl Patterns {
 }
 
 impl Broker {
-    pub fn new(hasher: RandomState) -> Arc<Broker> {
+    pub fn new(hasher: RandomState, clock: &Clock) -> Arc<Broker> {
         Arc::new(Broker {
             hasher,
             channels: Channels::default(),
@@ -164,7 +167,8 @@ impl Broker {
             patterns: Patterns::default(),
             events: RwLock::new(Vec::new()),
             notices: Notices::default(),
-            alarm: Arc::default(),
+            alarm: Alarm::new(clock),
+            clock: clock.clone(),
             full: Arc::default(),
             closed: AtomicBool::new(false),
         })
@@ -172,7 +176,7 @@ impl Broker {
 
     /// An inbox for a new reader.
     pub fn inbox<T: super::Parcel + Send + 'static>(&self) -> Arc<Inbox<T>> {
-        Inbox::new(&self.full)
+        Inbox::new(&self.full, &self.clock)
     }
 
     /// Whether an inbox that makes publishers wait is full.
@@ -328,8 +332,10 @@ impl Post<'_> {
             pattern: None,
             payload: Bytes::from(self.payload),
             sharded: self.sharded,
+            told: Default::default(),
         });
-        reader.push(Message { pattern: pattern.cloned(), ..made.clone() }, self.after);
+        let copy = || Message { pattern: pattern.cloned(), ..made.clone() };
+        reader.push_made(made.size(), copy, self.after);
         self.receivers += 1;
     }
 }

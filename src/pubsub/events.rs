@@ -6,7 +6,7 @@ use crate::ds::glob;
 use crate::sync::Mutex;
 use std::fmt;
 use std::ops::BitOr;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// A set of classes of keyspace events.
 ///
@@ -22,6 +22,9 @@ pub struct EventClass(u32);
 const BY_KEY: u32 = 1 << 30;
 /// Also on the channels `__keyevent@0__:event`.
 const BY_EVENT: u32 = 1 << 31;
+
+/// Somebody tracks keys.
+const TRACKED: u32 = 1 << 29;
 
 /// The letters in the order in which CONFIG GET answers them.
 const LETTERS: [(u8, u32); 14] = [
@@ -217,6 +220,8 @@ pub struct Notices {
     configured: AtomicU32,
     /// What the typed streams ask for.
     typed: AtomicU32,
+    /// Whether anybody tracks keys.
+    tracked: AtomicBool,
     /// Held by whoever changes them.
     change: Mutex<()>,
 }
@@ -232,6 +237,24 @@ impl Notices {
     #[inline]
     pub fn wants(&self, class: EventClass) -> bool {
         self.wanted.load(Relaxed) & class.0 != 0
+    }
+
+    /// What is wanted, to be asked with [`Notices::tracks`]: 0 for nothing.
+    #[inline]
+    pub fn heard(&self) -> u32 {
+        self.wanted.load(Relaxed)
+    }
+
+    /// Whether keys are tracked, by what was heard.
+    #[inline]
+    pub fn tracks(heard: u32) -> bool {
+        heard & TRACKED != 0
+    }
+
+    pub fn set_tracked(&self, on: bool) {
+        let _change = self.change.lock();
+        self.tracked.store(on, Relaxed);
+        self.sum_up();
     }
 
     fn configured(&self, class: EventClass, on: u32) -> bool {
@@ -279,7 +302,9 @@ impl Notices {
     fn sum_up(&self) {
         let configured = self.configured.load(Relaxed);
         let heard = if configured & (BY_KEY | BY_EVENT) == 0 { 0 } else { configured };
-        self.wanted.store((heard | self.typed.load(Relaxed)) & !(BY_KEY | BY_EVENT), Relaxed);
+        let told = (heard | self.typed.load(Relaxed)) & !(BY_KEY | BY_EVENT);
+        let tracked = if self.tracked.load(Relaxed) { TRACKED } else { 0 };
+        self.wanted.store(told | tracked, Relaxed);
     }
 }
 

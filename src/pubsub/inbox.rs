@@ -1,14 +1,15 @@
 //! An inbox: the bounded queue between publishers and the reader of one subscription.
 
+use super::alarm::{Alarm, Sleeper, Until};
 use super::{After, Parcel};
-use crate::clock::{Clock, Due, Tick};
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use crate::clock::{self, Clock};
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use crate::sync::{Condvar, Mutex, looks};
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What becomes of a message that finds its subscription's inbox full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,77 +59,6 @@ impl End {
     }
 }
 
-/// How long a reader waits.
-#[derive(Debug, Clone, Copy)]
-pub enum Until {
-    Ever,
-    /// The system's time.
-    At(Instant),
-    /// Microseconds since 1970 on a manual clock.
-    Manual(u64),
-}
-
-impl Until {
-    /// This long from now on the store's clock.
-    pub fn after(clock: &Clock, wait: Duration) -> Until {
-        if clock.is_manual() {
-            let wait = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
-            return Until::Manual(clock.now_us().saturating_add(wait));
-        }
-        Instant::now().checked_add(wait).map_or(Until::Ever, Until::At)
-    }
-}
-
-/// An inbox of any kind, for those who wait at it.
-pub trait Sleeper: Send + Sync {
-    /// Waits while the inbox holds more than its bound.
-    fn wait_for_room(&self);
-    /// Has sleeping readers look at the clock again.
-    fn look_again(&self);
-}
-
-/// Wakes readers that sleep by a manual clock.
-#[derive(Default)]
-pub struct Alarm {
-    sleepers: Mutex<Vec<Arc<dyn Sleeper>>>,
-    /// Whether the clock knows of it.
-    set: AtomicBool,
-}
-
-impl Alarm {
-    fn add(self: &Arc<Self>, clock: &Clock, sleeper: Arc<dyn Sleeper>) {
-        if !self.set.swap(true, SeqCst) {
-            let alarm: Arc<dyn Tick> = Arc::clone(self) as Arc<dyn Tick>;
-            clock.listen(Arc::downgrade(&alarm));
-        }
-        self.sleepers.lock().push(sleeper);
-    }
-
-    fn remove(&self, sleeper: &Arc<dyn Sleeper>) {
-        let mut sleepers = self.sleepers.lock();
-        if let Some(at) = sleepers.iter().position(|other| Arc::ptr_eq(other, sleeper)) {
-            sleepers.swap_remove(at);
-        }
-    }
-}
-
-impl Tick for Alarm {
-    fn next_event(&self) -> u64 {
-        u64::MAX
-    }
-
-    fn expire(&self) {}
-
-    fn timeouts(&self) -> Vec<Due> {
-        Vec::new()
-    }
-
-    fn moved(&self) {
-        let sleepers: Vec<_> = self.sleepers.lock().clone();
-        sleepers.iter().for_each(|sleeper| sleeper.look_again());
-    }
-}
-
 /// The queue of one reader.
 pub struct Inbox<T> {
     state: Mutex<State<T>>,
@@ -140,6 +70,8 @@ pub struct Inbox<T> {
     room: Condvar,
     /// How many inboxes of the store are full and make publishers wait; shared by them all.
     full: Arc<AtomicUsize>,
+    /// Told who waits here, if it is a manual one.
+    clock: Clock,
 }
 
 struct State<T> {
@@ -153,7 +85,23 @@ struct State<T> {
     waits: u64,
     /// Whether it counts among the full.
     counted: bool,
+    /// Readers that wait by a manual clock.
+    dozers: Vec<Dozer>,
+    /// How many publishers that wait for room a manual clock counts, and how often such were let go.
+    crowd: usize,
+    admissions: u64,
 }
+
+/// A thread that waits by a manual clock.
+struct Dozer {
+    number: u64,
+    /// Whether the clock counts it among those who wait.
+    counted: bool,
+    is_late: bool,
+}
+
+/// The number of a wait by hand that the clock does not count: nobody would tell it when it is given up.
+pub const ASIDE: u64 = u64::MAX;
 
 impl<T> State<T> {
     fn has_room(&self, size: usize) -> bool {
@@ -174,7 +122,7 @@ impl<T> State<T> {
 }
 
 impl<T: Parcel + Send + 'static> Inbox<T> {
-    pub fn new(full: &Arc<AtomicUsize>) -> Arc<Inbox<T>> {
+    pub fn new(full: &Arc<AtomicUsize>, clock: &Clock) -> Arc<Inbox<T>> {
         let state = State {
             queue: VecDeque::new(),
             bytes: 0,
@@ -184,6 +132,9 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
             wakers: Vec::new(),
             waits: 0,
             counted: false,
+            dozers: Vec::new(),
+            crowd: 0,
+            admissions: 0,
         };
         let full = Arc::clone(full);
         Arc::new(Inbox {
@@ -192,12 +143,19 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
             news: Condvar::new(),
             room: Condvar::new(),
             full,
+            clock: clock.clone(),
         })
     }
 
     /// Puts something in, or does what is to be done when there is no room. Never waits.
     pub fn push(self: &Arc<Self>, item: T, after: &mut After) {
-        let (mut state, size) = (self.state.lock(), item.size());
+        self.push_made(item.size(), || item, after);
+    }
+
+    /// The same of something that is made only where there is room, in its place.
+    #[inline]
+    pub fn push_made(self: &Arc<Self>, size: usize, make: impl FnOnce() -> T, after: &mut After) {
+        let mut state = self.state.lock();
         if state.end.is_some() {
             return;
         }
@@ -208,7 +166,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
                 WhenFull::Block => {}
             }
         }
-        state.queue.push_back(item);
+        state.queue.push_back(make());
         state.bytes += size;
         self.waiting.store(state.queue.len(), Relaxed);
         if state.bound.when_full == WhenFull::Block {
@@ -218,9 +176,38 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
             }
         }
         if !state.wakers.is_empty() {
-            after.wakers.extend(state.wakers.drain(..).map(|(_, waker)| waker));
+            self.wake_tasks(&mut state, after);
         }
-        self.news.notify_one();
+        if state.dozers.is_empty() {
+            self.news.notify_one();
+        } else {
+            self.rouse(&mut state, 1);
+        }
+    }
+
+    fn wake_tasks(&self, state: &mut State<T>, after: &mut After) {
+        for (number, waker) in state.wakers.drain(..) {
+            if number != ASIDE {
+                self.clock.wait_ends();
+            }
+            after.wakers.push(waker);
+        }
+    }
+
+    /// Has threads that wait by a manual clock look again. So many of them have something to look for and count as running.
+    fn rouse(&self, state: &mut State<T>, count: usize) {
+        for dozer in state.dozers.iter_mut().filter(|dozer| dozer.counted).take(count) {
+            dozer.counted = false;
+            self.clock.wait_ends();
+        }
+        self.news.notify_all();
+    }
+
+    /// Lets the publishers go that wait for room.
+    fn admit(&self, state: &mut State<T>) {
+        state.admissions += 1;
+        (0..std::mem::take(&mut state.crowd)).for_each(|_| self.clock.wait_ends());
+        self.room.notify_all();
     }
 
     /// Ends it: what is queued can still be read, but by a reader that has gone.
@@ -237,9 +224,9 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
         state.end.get_or_insert(why);
         self.waiting.store(state.queue.len() + 1, Relaxed);
         self.count(state);
-        after.wakers.extend(state.wakers.drain(..).map(|(_, waker)| waker));
-        self.news.notify_all();
-        self.room.notify_all();
+        self.wake_tasks(state, after);
+        self.rouse(state, usize::MAX);
+        self.admit(state);
     }
 
     /// Keeps the number of full inboxes.
@@ -267,7 +254,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
         if state.bound.when_full == WhenFull::Block {
             self.count(state);
             if state.has_made_room() {
-                self.room.notify_all();
+                self.admit(state);
             }
         }
     }
@@ -304,39 +291,89 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
 
     /// What is next, if it is there; an error at the end.
     pub fn try_take(&self) -> Result<Option<T>> {
-        let mut state = self.state.lock();
-        match (self.pop(&mut state), state.end) {
-            (None, Some(end)) => Err(end.error()),
-            (item, _) => Ok(item),
-        }
+        self.next(&mut self.state.lock()).transpose()
+    }
+
+    fn next(&self, state: &mut State<T>) -> Option<Result<T>> {
+        let item = self.pop(state).map(Ok);
+        item.or_else(|| state.end.map(|end| Err(end.error())))
     }
 
     /// Waits for what is next; `None` if the time is over before it comes.
-    pub fn take(self: &Arc<Self>, until: Until, clock: &Clock, alarm: &Arc<Alarm>) -> Result<Option<T>> {
-        let Until::Manual(_) = until else { return self.wait(until, clock) };
-        let sleeper = Arc::clone(self) as Arc<dyn Sleeper>;
-        alarm.add(clock, Arc::clone(&sleeper));
-        let taken = self.wait(until, clock);
-        alarm.remove(&sleeper);
+    pub fn take(self: &Arc<Self>, until: Until, alarm: &Arc<Alarm>) -> Result<Option<T>> {
+        if !self.clock.is_manual() {
+            return self.wait(until);
+        }
+        let number = clock::turn();
+        if let Some(now) = self.lie_down(until, number) {
+            return now;
+        }
+        if let Until::Manual(at) = until {
+            alarm.add(at, number, Arc::clone(self) as Arc<dyn Sleeper>);
+        }
+        self.clock.all_may_wait();
+        let taken = self.doze(number);
+        if let Until::Manual(at) = until {
+            alarm.remove(at, number);
+        }
         taken
     }
 
-    fn wait(&self, until: Until, clock: &Clock) -> Result<Option<T>> {
+    fn wait(&self, until: Until) -> Result<Option<T>> {
         self.look_out();
         let mut state = self.state.lock();
         loop {
-            match (self.pop(&mut state), state.end) {
-                (Some(item), _) => return Ok(Some(item)),
-                (None, Some(end)) => return Err(end.error()),
-                (None, None) => {}
+            if let Some(next) = self.next(&mut state) {
+                return next.map(Some);
             }
             match until {
-                Until::Ever => self.news.wait(&mut state),
-                Until::Manual(at) if clock.now_us() >= at => return Ok(None),
-                Until::Manual(_) => self.news.wait(&mut state),
                 Until::At(at) if Instant::now() >= at => return Ok(None),
                 Until::At(at) => drop(self.news.wait_until(&mut state, at)),
+                Until::Ever | Until::Manual(_) => self.news.wait(&mut state),
             }
+        }
+    }
+
+    /// Begins a thread's wait by a manual clock, unless there is nothing to wait for.
+    fn lie_down(&self, until: Until, number: u64) -> Option<Result<Option<T>>> {
+        let mut state = self.state.lock();
+        if let Some(next) = self.next(&mut state) {
+            return Some(next.map(Some));
+        }
+        if matches!(until, Until::Manual(at) if self.clock.now_us() >= at) {
+            return Some(Ok(None));
+        }
+        state.dozers.push(Dozer { number, counted: true, is_late: false });
+        self.clock.wait_begins();
+        None
+    }
+
+    /// Sleeps by a manual clock until there is something, or the time is over.
+    fn doze(&self, number: u64) -> Result<Option<T>> {
+        let mut state = self.state.lock();
+        loop {
+            let next = self.next(&mut state);
+            let Some(at) = state.dozers.iter().position(|dozer| dozer.number == number) else {
+                return Ok(None);
+            };
+            let Dozer { counted, is_late, .. } = state.dozers[at];
+            if next.is_some() || is_late {
+                state.dozers.swap_remove(at);
+                if counted {
+                    self.clock.wait_ends();
+                }
+                return next.transpose();
+            }
+            if counted {
+                self.news.wait(&mut state);
+                continue;
+            }
+            // Another has taken what it was woken for.
+            state.dozers[at].counted = true;
+            self.clock.wait_begins();
+            drop(state);
+            self.clock.all_may_wait();
+            state = self.state.lock();
         }
     }
 
@@ -350,21 +387,30 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
     /// What is next, or the task's waker is kept until there is something.
     pub fn poll(&self, wait: u64, task: &mut Context<'_>) -> Poll<Result<T>> {
         let mut state = self.state.lock();
-        match (self.pop(&mut state), state.end) {
-            (Some(item), _) => return Poll::Ready(Ok(item)),
-            (None, Some(end)) => return Poll::Ready(Err(end.error())),
-            (None, None) => {}
+        if let Some(next) = self.next(&mut state) {
+            return Poll::Ready(next);
         }
         match state.wakers.iter_mut().find(|(number, _)| *number == wait) {
             Some((_, waker)) => waker.clone_from(task.waker()),
-            None => state.wakers.push((wait, task.waker().clone())),
+            None => {
+                state.wakers.push((wait, task.waker().clone()));
+                if wait != ASIDE {
+                    self.clock.wait_begins();
+                    drop(state);
+                    self.clock.all_may_wait();
+                }
+            }
         }
         Poll::Pending
     }
 
     /// Forgets a task that waits no more.
     pub fn forget(&self, wait: u64) {
-        self.state.lock().wakers.retain(|(number, _)| *number != wait);
+        let mut state = self.state.lock();
+        if let Some(at) = state.wakers.iter().position(|(number, _)| *number == wait) {
+            state.wakers.swap_remove(at);
+            self.clock.wait_ends();
+        }
     }
 
     /// Changes the bound.
@@ -372,7 +418,7 @@ impl<T: Parcel + Send + 'static> Inbox<T> {
         let mut state = self.state.lock();
         change(&mut state.bound);
         self.count(&mut state);
-        self.room.notify_all();
+        self.admit(&mut state);
     }
 
     /// How many messages wait to be read.
@@ -407,13 +453,27 @@ impl<T: Parcel + Send + 'static> Sleeper for Inbox<T> {
             return;
         }
         while state.end.is_none() && state.bound.when_full == WhenFull::Block && !state.has_made_room() {
-            self.room.wait(&mut state);
+            let before = state.admissions;
+            if self.clock.is_manual() {
+                state.crowd += 1;
+                self.clock.wait_begins();
+                drop(state);
+                self.clock.all_may_wait();
+                state = self.state.lock();
+            }
+            while state.admissions == before {
+                self.room.wait(&mut state);
+            }
         }
     }
 
-    fn look_again(&self) {
-        // Under the lock, so that no reader is between its look at the clock and its sleep.
-        let _state = self.state.lock();
+    fn time_is_over(&self, reader: u64) {
+        let mut state = self.state.lock();
+        let Some(dozer) = state.dozers.iter_mut().find(|dozer| dozer.number == reader) else { return };
+        dozer.is_late = true;
+        if std::mem::take(&mut dozer.counted) {
+            self.clock.wait_ends();
+        }
         self.news.notify_all();
     }
 }

@@ -7,18 +7,20 @@
 //! in [`After`] and done when they have dropped.
 #![allow(missing_docs)]
 
+mod alarm;
 mod broker;
 pub mod events;
 mod inbox;
 mod subscriber;
 
+pub use alarm::Until;
 pub use broker::Broker;
 pub use events::{Event, EventClass, EventFilter};
-pub use inbox::{End, Inbox, Until, WhenFull};
+pub use inbox::{ASIDE, End, Inbox, WhenFull};
 pub use subscriber::Subscriber;
 
 use crate::Bytes;
-use inbox::Sleeper;
+use alarm::Sleeper;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -42,6 +44,22 @@ pub struct Message {
     pub payload: Bytes,
     /// Whether it came by a shard channel ([`Store::spublish`](crate::Store::spublish)).
     pub sharded: bool,
+    /// What it is, where it is none that was published.
+    pub(crate) told: Told,
+}
+
+/// What a session is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Told {
+    /// What somebody published.
+    #[default]
+    Published,
+    /// Keys changed: the payload has them.
+    Invalid,
+    /// All keys did.
+    AllInvalid,
+    /// The client that was to be told in this one's place has gone: the payload has its number.
+    Broken,
 }
 
 /// What has a size, for a bound in bytes.
@@ -73,6 +91,11 @@ impl After {
 
     fn wake(&mut self) {
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Has a task woken at the end.
+    pub fn wake_later(&mut self, waker: Option<Waker>) {
+        self.wakers.extend(waker);
     }
 
     fn wait_for(&mut self, inbox: Arc<dyn Sleeper>) {

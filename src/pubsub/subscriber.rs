@@ -46,6 +46,13 @@ impl Subscriber {
         self.names.lock()[topic as usize].len()
     }
 
+    /// Whether `holds` is true of every name; it is told which are patterns.
+    pub fn all_names(&self, holds: impl Fn(&Bytes, bool) -> bool) -> bool {
+        let names = self.names.lock();
+        let topics = [(Topic::Channel, false), (Topic::Pattern, true), (Topic::Shard, false)];
+        topics.into_iter().all(|(topic, is)| names[topic as usize].iter().all(|name| holds(name, is)))
+    }
+
     /// Hears nothing more; who waits for it is let go.
     pub fn stop(&self) {
         let names = std::mem::take(&mut *self.names.lock());

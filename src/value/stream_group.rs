@@ -292,6 +292,22 @@ impl GroupEdit<'_> {
         old.is_some()
     }
 
+    /// Makes ids pending for one consumer, which must be there.
+    pub fn deliver(&mut self, ids: &[StreamId], pending: Pending) {
+        for id in ids {
+            let old = self.group.pending.insert(*id, pending);
+            if let Some(old) = old.filter(|old| old.consumer != pending.consumer) {
+                self.group.with_consumer(old.consumer, |c| c.pending.remove(id));
+            }
+            self.note(|| GroupUndo::Pending(*id, old));
+        }
+        self.group.with_consumer(pending.consumer, |consumer| {
+            for id in ids {
+                consumer.pending.insert(*id, ());
+            }
+        });
+    }
+
     /// Adds a consumer, whose name must be new. Answers its number.
     pub fn add_consumer(&mut self, name: &[u8], now: u64) -> u64 {
         let number = self.group.next;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # redis-cli, which is hiredis: replies of every kind in both protocols, a pipe, a scan, and mass insertion.
 set -u
-socket=$1
+socket=$REDIS_SOCKET
 cli() { redis-cli -s "$socket" "$@"; }
 cli FLUSHALL
 for version in -2 -3; do
@@ -36,3 +36,6 @@ wait
 cli BLPOP q 5
 cli BLPOP q 0.05
 wait
+# One process, the listener stopped and started under it.
+control() { python3 "$(dirname "$0")/control.py" "$1"; }
+{ echo SET k v; sleep 0.2; control stop; control start; echo PING; echo GET k; echo SET k w; echo GET k; } | cli

@@ -11,6 +11,8 @@ mod log;
 mod messages;
 #[path = "loom_shards.rs"]
 mod shards;
+#[path = "loom_streams.rs"]
+mod streams;
 #[path = "loom_waiting.rs"]
 mod waiting;
 

@@ -1,8 +1,7 @@
 //! The waiter queue, how a ticket is handed over, and a result that is dropped unread.
 
 use super::*;
-use crate::Result;
-use crate::keyspace::wait::{Begun, End, Pending, Request, Waiter, Wish};
+use crate::keyspace::wait::{Begun, End, Pending, Request, Taken, Waiter, Wish};
 use crate::keyspace::{Key, Work};
 use crate::ops::wait::Pop;
 use crate::value::Kind;
@@ -135,12 +134,7 @@ impl Wish for LooksBefore {
         self.elements.kind()
     }
 
-    fn take(
-        &self,
-        work: &mut Work<'_>,
-        keys: &[Key<'_>],
-        ready: Option<usize>,
-    ) -> Result<Option<Self::Gift>> {
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Taken<Self> {
         match ready {
             None if self.saw_nothing => Ok(None),
             ready => self.elements.take(work, keys, ready),
@@ -265,12 +259,7 @@ impl Wish for Keeps {
         self.0.kind()
     }
 
-    fn take(
-        &self,
-        work: &mut Work<'_>,
-        keys: &[Key<'_>],
-        ready: Option<usize>,
-    ) -> Result<Option<Self::Gift>> {
+    fn take(&self, work: &mut Work<'_>, keys: &[Key<'_>], ready: Option<usize>) -> Taken<Self> {
         self.0.take(work, keys, ready)
     }
 

@@ -13,9 +13,10 @@ mod linear;
 mod rng;
 
 use crate::sync::locks::GAP_BEFORE_SLEEP;
-use crate::{Block, Bytes, Clock, Error, Reply, Side, Store, Subscription, Ttl, WhenFull};
+use crate::{Block, Bytes, Clock, Error, MkStream, Reply, Side, Store, StreamEntry, StreamId};
+use crate::{Subscription, Ttl, WhenFull};
 use broken::must_fail;
-use linear::{Call, Door, LooseIncr, LooseTransaction, Sound};
+use linear::{Call, Door, LooseIncr, LooseTake, LooseTransaction, Sound};
 use shuttle::rand::{Rng as _, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::thread::{JoinHandle, spawn};
@@ -200,6 +201,105 @@ fn broken_a_gap_before_the_sleep() {
 fn broken_queues_are_caught() {
     must_fail(module_path!(), "broken_a_pop_in_two_calls", "an element is lost or came twice");
     must_fail(module_path!(), "broken_a_gap_before_the_sleep", "deadlock");
+}
+
+// ---- streams
+
+fn names(entries: &[StreamEntry]) -> Vec<String> {
+    texts(entries.iter().map(|entry| entry.get("n").unwrap().clone()))
+}
+
+/// A reading of the group that waits.
+fn reading<'s>(store: &'s Store, consumer: &str) -> crate::XReadGroup<'s, crate::Shared> {
+    store.xreadgroup("jobs", "g", consumer).count(2).block(SECOND)
+}
+
+/// Two who add, two workers that acknowledge, one that gives up, one who reads along from the beginning; time passes.
+fn workers(work: fn(&Store) -> Vec<String>) {
+    let (store, clock) = store(2, false);
+    store.xgroup_create("jobs", "g", StreamId::MIN, MkStream::Yes).unwrap();
+    let add = |names: [&'static str; 2]| {
+        move |store: Store| {
+            names.iter().for_each(|name| _ = store.xadd("jobs", [("n", name)]).unwrap());
+            vec![]
+        }
+    };
+    let gives_up = |store: Store| {
+        let mut wait = reading(&store, "leaves").read_async();
+        let look = |_| match Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(entries) => Some(names(&entries.unwrap())),
+            Poll::Pending => None,
+        };
+        let _ = (0..below(3)).find_map(look);
+        vec![]
+    };
+    let follows = |store: Store| {
+        let (mut seen, mut after) = (0, StreamId::MIN);
+        while seen < 4 {
+            let found = store.xread([("jobs", after)]).block(Block::Forever).read().unwrap();
+            let entries = &found[0].1;
+            assert!(entries.iter().all(|entry| entry.id > after), "an entry came twice");
+            (seen, after) = (seen + entries.len(), entries.last().unwrap().id);
+        }
+        vec![]
+    };
+    let parts = [(); 5].map(|()| clock.participant());
+    let bodies: [Box<dyn FnOnce(Store) -> Vec<String> + Send>; 5] = [
+        Box::new(add(["1", "2"])),
+        Box::new(add(["3", "4"])),
+        Box::new(move |store| work(&store)),
+        Box::new(move |store| work(&store)),
+        Box::new(gives_up),
+    ];
+    let follower = thread(&store, follows);
+    let start = |(body, part): (Box<dyn FnOnce(Store) -> Vec<String> + Send>, _)| {
+        thread(&store, move |store| {
+            let _part = part;
+            body(store)
+        })
+    };
+    let threads: Vec<_> = bodies.into_iter().zip(parts).map(start).collect();
+    let mut found: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    follower.join().unwrap();
+    // What was given to the one who left is pending, and what nobody was given is new.
+    found.extend(names(&store.xautoclaim("jobs", "g", "late", Duration::ZERO).claim().unwrap().claimed));
+    found.extend(names(&store.xreadgroup("jobs", "g", "late").noack().read().unwrap()));
+    found.sort();
+    assert_eq!(found, ["1", "2", "3", "4"], "an entry is lost or came twice");
+    nobody_waits(&store);
+}
+
+/// Reads and acknowledges.
+fn acknowledges(store: &Store) -> Vec<String> {
+    let entries = reading(store, "works").read().unwrap();
+    let acked = store.xack("jobs", "g", entries.iter().map(|entry| entry.id)).unwrap();
+    assert_eq!(acked, entries.len() as u64);
+    names(&entries)
+}
+
+#[test]
+fn streams() {
+    check("streams", || workers(acknowledges));
+}
+
+/// Broken: reads behind the group's position and moves it in two calls.
+fn reads_and_moves(store: &Store) -> Vec<String> {
+    let read = store.xinfo_groups("jobs").unwrap()[0].last_delivered_id;
+    let found = store.xread([("jobs", read)]).count(2).read().unwrap();
+    let Some((_, entries)) = found.first() else { return vec![] };
+    store.xgroup_setid("jobs", "g", entries.last().unwrap().id).unwrap();
+    names(entries)
+}
+
+#[test]
+#[ignore = "broken on purpose"]
+fn broken_a_group_s_read_in_two_calls() {
+    check("a group's read in two calls", || workers(reads_and_moves));
+}
+
+#[test]
+fn a_broken_stream_is_caught() {
+    must_fail(module_path!(), "broken_a_group_s_read_in_two_calls", "an entry is lost or came twice");
 }
 
 // ---- messages
@@ -511,7 +611,14 @@ fn broken_transaction_key_by_key() {
 }
 
 #[test]
+#[ignore = "broken on purpose"]
+fn broken_xreadgroup_in_two_calls() {
+    check("XREADGROUP in two calls", || history(|store| LooseTake(Sound::new(store))));
+}
+
+#[test]
 fn broken_histories_are_caught() {
     must_fail(module_path!(), "broken_incr_in_two_calls", "no order");
     must_fail(module_path!(), "broken_transaction_key_by_key", "no order");
+    must_fail(module_path!(), "broken_xreadgroup_in_two_calls", "no order");
 }

@@ -4,7 +4,7 @@
 //! the model, go on; a set of calls done and the state they left are tried once.
 
 use super::rng::Rng;
-use larder::{Block, Bytes, Reply, Session, Store};
+use larder::{Bytes, MkStream, Reply, Session, Store, StreamEntry, StreamId, XTrim};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -12,6 +12,11 @@ use std::time::Duration;
 const KEYS: [&str; 3] = ["a", "b", "c"];
 const LIST: &str = "q";
 const ZSET: &str = "z";
+const STREAM: &str = "s";
+const GROUP: &str = "g";
+
+/// How long waits last: the clock reaches their end when all wait.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// One call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +27,20 @@ pub enum Op {
     Set(usize, i64),
     Incr(usize),
     Push(i64),
-    /// BLPOP, with a timeout that the clock reaches when all wait.
+    /// BLPOP.
     Pop,
     Len,
     /// ZADD of a member: whether it is new.
     Add(usize, i64),
     Score(usize),
+    /// XADD.
+    Append(i64),
+    /// XREADGROUP of one entry that is new to the group, which waits as BLPOP does.
+    Take,
+    /// XREAD of the stream's first entry, which waits too.
+    First,
+    /// XTRIM of all: how many there were.
+    Trim,
     /// MULTI: SET of the first key, INCR of the second, LPUSH, GET of the third, EXEC.
     Multi(usize, usize, i64),
     /// A closure that moves this much from one key to another, and tells what both held.
@@ -51,7 +64,7 @@ pub struct Call {
 pub fn program(rng: &mut Rng, length: usize) -> Vec<Op> {
     let op = |rng: &mut Rng| {
         let (key, other, amount) = (rng.below(3), rng.below(2) + 1, rng.below(90) as i64 + 10);
-        match rng.below(14) {
+        match rng.below(20) {
             0 => Op::Get(key),
             1 => Op::GetAll,
             2 => Op::Set(key, amount),
@@ -62,6 +75,10 @@ pub fn program(rng: &mut Rng, length: usize) -> Vec<Op> {
             10 => Op::Add(key, amount),
             11 => Op::Score(key),
             12 => Op::Multi(key, (key + other) % 3, amount),
+            13 | 14 => Op::Append(amount),
+            15 | 16 => Op::Take,
+            17 => Op::First,
+            18 => Op::Trim,
             _ => Op::Move(key, (key + other) % 3, amount),
         }
     };
@@ -83,12 +100,19 @@ pub struct Sound {
 
 impl Sound {
     pub fn new(store: &Store) -> Sound {
+        // The first to come makes the group.
+        let _ = store.xgroup_create(STREAM, GROUP, StreamId::MIN, MkStream::Yes);
         Sound { store: store.clone(), session: store.session() }
     }
 }
 
 fn number(bytes: &Bytes) -> i64 {
     bytes.as_str().unwrap().parse().unwrap()
+}
+
+/// The number in the first of some entries.
+fn first(entries: &[StreamEntry]) -> Option<i64> {
+    entries.first().and_then(|entry| entry.get("n")).map(number)
 }
 
 fn numbers(reply: Reply) -> Answer {
@@ -115,7 +139,7 @@ impl Door for Sound {
             Op::Incr(key) => vec![Some(store.incr(KEYS[key]).unwrap())],
             Op::Push(value) => vec![Some(store.lpush(LIST, [value.to_string()]).unwrap() as i64)],
             Op::Pop => {
-                let popped = store.blpop([LIST], Block::For(Duration::from_millis(5))).unwrap();
+                let popped = store.blpop([LIST], PATIENCE).unwrap();
                 vec![popped.map(|(_, element)| number(&element))]
             }
             Op::Len => vec![Some(store.llen(LIST).unwrap() as i64)],
@@ -125,6 +149,19 @@ impl Door for Sound {
             Op::Score(member) => {
                 vec![store.zscore(ZSET, member.to_string()).unwrap().map(|score| score as i64)]
             }
+            Op::Append(value) => {
+                store.xadd(STREAM, [("n", value.to_string())]).unwrap();
+                vec![]
+            }
+            Op::Take => {
+                let reading = store.xreadgroup(STREAM, GROUP, "all").count(1).noack().block(PATIENCE);
+                vec![first(&reading.read().unwrap())]
+            }
+            Op::First => {
+                let found = store.xread([(STREAM, StreamId::MIN)]).count(1).block(PATIENCE).read().unwrap();
+                vec![found.first().and_then(|(_, entries)| first(entries))]
+            }
+            Op::Trim => vec![Some(store.xtrim(STREAM, XTrim::maxlen(0)).unwrap() as i64)],
             Op::Multi(set, incr, value) => multi(&mut self.session, set, incr, value),
             Op::Move(from, to, amount) => shift(store, from, to, amount),
         }
@@ -185,6 +222,22 @@ impl Door for LooseTransaction {
     }
 }
 
+/// Broken: XREADGROUP reads behind the group's position and moves it in two calls.
+pub struct LooseTake(pub Sound);
+
+impl Door for LooseTake {
+    fn run(&mut self, op: Op) -> Answer {
+        let Op::Take = op else { return self.0.run(op) };
+        let store = &self.0.store;
+        let read = store.xinfo_groups(STREAM).unwrap()[0].last_delivered_id;
+        let found = store.xread([(STREAM, read)]).count(1).read().unwrap();
+        pause();
+        let Some((_, entries)) = found.first() else { return vec![None] };
+        store.xgroup_setid(STREAM, GROUP, entries[0].id).unwrap();
+        vec![first(entries)]
+    }
+}
+
 /// Time for others to come between.
 fn pause() {
     std::thread::yield_now();
@@ -198,6 +251,9 @@ struct State {
     /// From the tail to the head.
     list: Vec<i64>,
     scores: [Option<i64>; 3],
+    stream: Vec<i64>,
+    /// How many of the stream's entries are new to the group.
+    fresh: usize,
 }
 
 impl State {
@@ -227,6 +283,21 @@ impl State {
             Op::Len => vec![Some(self.list.len() as i64)],
             Op::Add(member, score) => vec![Some(self.scores[member].replace(score).is_none() as i64)],
             Op::Score(member) => vec![self.scores[member]],
+            Op::Append(value) => {
+                self.stream.push(value);
+                self.fresh += 1;
+                vec![]
+            }
+            Op::Take => {
+                let next = self.stream.iter().rev().nth(self.fresh.wrapping_sub(1)).copied();
+                self.fresh = self.fresh.saturating_sub(1);
+                vec![next]
+            }
+            Op::First => vec![self.stream.first().copied()],
+            Op::Trim => {
+                self.fresh = 0;
+                vec![Some(std::mem::take(&mut self.stream).len() as i64)]
+            }
             Op::Multi(set, incr, value) => {
                 self.strings[set] = Some(value);
                 let sum = self.add(incr, 1);

@@ -1,6 +1,7 @@
 //! What the transcript tests and the live tools share.
 #![allow(dead_code)] // Each user takes its part.
 
+pub mod alarm;
 pub mod case;
 #[cfg(unix)]
 pub mod client;

@@ -924,10 +924,14 @@ impl Door for TypedDoor {
         if section.waits() {
             return Some("calls that wait are in tests/waiting.rs");
         }
-        let state = ["MULTI", "WATCH", "RESET"];
+        let state = ["MULTI", "WATCH", "RESET", "AUTH"];
         let own = |word: &[u8]| state.iter().any(|s| word.eq_ignore_ascii_case(s.as_bytes()));
         // A subscribed session refuses commands that a method knows no session for.
-        let own = |step: &super::case::Step| own(&step.args[0]) || step.expected.contains("in this context");
+        let own = |step: &super::case::Step| {
+            own(&step.args[0])
+                || step.expected.contains("in this context")
+                || step.args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"NO-TOUCH"))
+        };
         if section.resp3 {
             Some("methods answer no RESP3 kinds")
         } else if section.steps().any(own) {

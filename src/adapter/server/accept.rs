@@ -3,6 +3,7 @@
 use crate::adapter::connection::Connection;
 use crate::clients::{Client, Origin};
 use crate::{Session, Store};
+use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
@@ -33,18 +34,29 @@ const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 const DENIED: &[u8] = b"-DENIED larder serves other hosts only if a password is set (requirepass), \
     or if protected mode is off\r\n";
 
+/// What shakes hands where TLS is listened for.
+#[cfg(feature = "tls")]
+pub(super) type Acceptor = tokio_rustls::TlsAcceptor;
+#[cfg(not(feature = "tls"))]
+pub(super) type Acceptor = std::convert::Infallible;
+
+/// How long a client may take to shake hands.
+#[cfg(feature = "tls")]
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 pub(super) enum Listener {
-    Tcp(std::net::TcpListener, SocketAddr),
+    /// Whether it listens for TLS stands last.
+    Tcp(std::net::TcpListener, SocketAddr, bool),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixListener, String),
 }
 
 impl Listener {
-    pub fn tcp(addr: SocketAddr) -> io::Result<Listener> {
+    pub fn tcp(addr: SocketAddr, is_secure: bool) -> io::Result<Listener> {
         let listener = std::net::TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        Ok(Listener::Tcp(listener, addr))
+        Ok(Listener::Tcp(listener, addr, is_secure))
     }
 
     #[cfg(unix)]
@@ -69,9 +81,14 @@ impl Listener {
         Err(io::Error::new(io::ErrorKind::Unsupported, "there are no unix sockets here"))
     }
 
+    /// Whether it listens for TLS.
+    pub fn is_secure(&self) -> bool {
+        matches!(self, Listener::Tcp(_, _, true))
+    }
+
     pub fn addr(&self) -> Option<SocketAddr> {
         match self {
-            Listener::Tcp(_, addr) => Some(*addr),
+            Listener::Tcp(_, addr, _) => Some(*addr),
             #[cfg(unix)]
             Listener::Unix(..) => None,
         }
@@ -80,13 +97,13 @@ impl Listener {
 
 /// The same, in the runtime.
 enum Listening {
-    Tcp(TcpListener),
+    Tcp(TcpListener, bool),
     #[cfg(unix)]
     Unix(UnixListener, String),
 }
 
 enum Stream {
-    Tcp(TcpStream, SocketAddr),
+    Tcp(TcpStream, SocketAddr, bool),
     #[cfg(unix)]
     Unix(UnixStream, String),
 }
@@ -94,7 +111,9 @@ enum Stream {
 impl Listening {
     fn from(listener: Listener) -> io::Result<Listening> {
         match listener {
-            Listener::Tcp(listener, _) => TcpListener::from_std(listener).map(Listening::Tcp),
+            Listener::Tcp(listener, _, is_secure) => {
+                TcpListener::from_std(listener).map(|listener| Listening::Tcp(listener, is_secure))
+            }
             #[cfg(unix)]
             Listener::Unix(listener, path) => {
                 UnixListener::from_std(listener).map(|listener| Listening::Unix(listener, path))
@@ -104,8 +123,8 @@ impl Listening {
 
     fn poll_accept(&self, task: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         match self {
-            Listening::Tcp(listener) => {
-                listener.poll_accept(task).map_ok(|(stream, peer)| Stream::Tcp(stream, peer))
+            Listening::Tcp(listener, is_secure) => {
+                listener.poll_accept(task).map_ok(|(stream, peer)| Stream::Tcp(stream, peer, *is_secure))
             }
             #[cfg(unix)]
             Listening::Unix(listener, path) => {
@@ -119,6 +138,7 @@ impl Listening {
 pub(super) struct Shared {
     pub store: Store,
     pub stopped: watch::Receiver<bool>,
+    pub acceptor: Option<Acceptor>,
 }
 
 /// Serves until it is stopped. When it returns, no task is left.
@@ -152,8 +172,8 @@ pub(super) async fn serve(listeners: Vec<Listener>, mut shared: Shared) {
 impl Shared {
     fn welcome(&mut self, stream: Stream, tasks: &mut JoinSet<()>) {
         match stream {
-            Stream::Tcp(stream, peer) => {
-                let _ = stream.set_nodelay(true); // slower without, and nothing worse
+            Stream::Tcp(stream, peer, is_secure) => {
+                self.prepare(&stream);
                 let local = stream.local_addr().unwrap_or(peer);
                 let origin = Origin {
                     peer: peer.to_string(),
@@ -163,7 +183,12 @@ impl Shared {
                     fd: descriptor(&stream),
                 };
                 let is_near = peer.ip().to_canonical().is_loopback();
-                self.admit(stream, origin, is_near, tasks);
+                match &self.acceptor {
+                    Some(acceptor) if is_secure => {
+                        self.admit_secure(stream, acceptor.clone(), origin, is_near, tasks);
+                    }
+                    _ => self.admit(stream, origin, is_near, tasks),
+                }
             }
             #[cfg(unix)]
             Stream::Unix(stream, path) => {
@@ -184,20 +209,75 @@ impl Shared {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        match self.refusal(is_near) {
+            Some(why) => drop(tasks.spawn(farewell(stream, why))),
+            None => {
+                if let Some(connection) = Connection::new(stream, self.store.clone(), self.session(origin)) {
+                    tasks.spawn(connection);
+                }
+            }
+        }
+    }
+
+    /// The same for a stream on which a hand is to be shaken first. Who is refused is told nothing.
+    #[cfg(feature = "tls")]
+    fn admit_secure(
+        &self,
+        stream: TcpStream,
+        acceptor: Acceptor,
+        origin: Origin,
+        is_near: bool,
+        tasks: &mut JoinSet<()>,
+    ) {
+        if self.refusal(is_near).is_some() {
+            return;
+        }
+        let (store, session) = (self.store.clone(), self.session(origin));
+        tasks.spawn(async move {
+            let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
+            if let Ok(Ok(stream)) = shaken
+                && let Some(connection) = Connection::new(stream, store, session)
+            {
+                connection.await;
+            }
+        });
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn admit_secure(&self, _: TcpStream, never: Acceptor, _: Origin, _: bool, _: &mut JoinSet<()>) {
+        match never {}
+    }
+
+    /// Why a client is not served, if it is not.
+    fn refusal(&self, is_near: bool) -> Option<&'static [u8]> {
         let clients = &self.store.keyspace().clients;
         let settings = &clients.settings;
-        if clients.traffic.connections.load(Relaxed) as i64 >= settings.max_clients.load(Relaxed) {
-            clients.traffic.rejected.fetch_add(1, Relaxed);
-            tasks.spawn(farewell(stream, TOO_MANY));
-        } else if !is_near && settings.protected.load(Relaxed) && !settings.asks_password() {
-            clients.traffic.rejected.fetch_add(1, Relaxed);
-            tasks.spawn(farewell(stream, DENIED));
+        let why = if clients.traffic.connections.load(Relaxed) as i64 >= settings.max_clients.load(Relaxed) {
+            TOO_MANY
+        } else if !is_near && settings.protected.load(Relaxed) && !self.store.keyspace().acl.asks_password() {
+            DENIED
         } else {
-            let mut session = Session::new(self.store.db(0), origin);
-            session.set_protocol(crate::Protocol::Resp2);
-            if let Some(connection) = Connection::new(stream, self.store.clone(), session) {
-                tasks.spawn(connection);
-            }
+            return None;
+        };
+        clients.traffic.rejected.fetch_add(1, Relaxed);
+        Some(why)
+    }
+
+    fn session(&self, origin: Origin) -> Session {
+        let mut session = Session::new(self.store.db(0), origin);
+        session.set_protocol(crate::Protocol::Resp2);
+        session
+    }
+
+    /// Sets what is set for a socket. Served worse without, it is served all the same.
+    fn prepare(&self, stream: &TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let keepalive = self.store.keyspace().clients.settings.keepalive.load(Relaxed);
+        if let Some(seconds) = u64::try_from(keepalive).ok().filter(|seconds| *seconds > 0) {
+            let after = Duration::from_secs(seconds);
+            let probes =
+                TcpKeepalive::new().with_time(after).with_interval((after / 3).max(Duration::from_secs(1)));
+            let _ = SockRef::from(stream).set_tcp_keepalive(&probes);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What a server is made from.
 
-use super::accept::Listener;
+use super::accept::{Acceptor, Listener};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::Store;
+use crate::clients::Settings;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -21,11 +24,18 @@ pub struct Config {
     port: Option<u16>,
     bind: Vec<IpAddr>,
     pub(super) unix_socket: Option<PathBuf>,
+    unix_mode: Option<u32>,
+    tls_port: Option<u16>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     password: Option<Vec<u8>>,
     max_clients: Option<u32>,
     timeout: Option<Duration>,
     protected: bool,
     debug: bool,
+    cluster: bool,
+    renames: Vec<(String, Vec<u8>)>,
+    file: Option<PathBuf>,
     pub(super) threads: usize,
 }
 
@@ -35,11 +45,18 @@ impl Default for Config {
             port: None,
             bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
             unix_socket: None,
+            unix_mode: None,
+            tls_port: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             password: None,
             max_clients: None,
             timeout: None,
             protected: true,
             debug: false,
+            cluster: false,
+            renames: Vec::new(),
+            file: None,
             threads: 1,
         }
     }
@@ -66,6 +83,39 @@ impl Config {
     /// Listens at a unix socket.
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Config {
         self.unix_socket = Some(path.into());
+        self
+    }
+
+    /// The access bits of the unix socket's file, as `chmod` has them; what the process's mask leaves otherwise.
+    pub fn unix_socket_mode(mut self, mode: u32) -> Config {
+        self.unix_mode = Some(mode);
+        self
+    }
+
+    /// Listens for TLS at a port of its own; 0 takes a free one, which [`Server::secure_addrs`](super::Server::secure_addrs)
+    /// tells.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, port: u16, tls: Tls) -> Config {
+        (self.tls_port, self.tls) = (Some(port), Some(tls));
+        self
+    }
+
+    /// Has the store answer as a cluster of one node that owns all slots: clients of clusters connect, and commands whose
+    /// keys are of several slots are refused, as there.
+    pub fn cluster(mut self) -> Config {
+        self.cluster = true;
+        self
+    }
+
+    /// Gives a command another name for connections, or none by an empty one. Its own is then unknown to them.
+    pub fn rename_command(mut self, command: impl Into<String>, name: impl Into<Vec<u8>>) -> Config {
+        self.renames.push((command.into(), name.into()));
+        self
+    }
+
+    /// The file that CONFIG REWRITE writes to, and INFO names.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Config {
+        self.file = Some(path.into());
         self
     }
 
@@ -108,24 +158,41 @@ impl Config {
     /// Opens what is to be listened at.
     pub(super) fn listen(&self) -> io::Result<Vec<Listener>> {
         let mut listeners = Vec::new();
-        let mut port = self.port;
-        for addr in self.port.iter().flat_map(|_| &self.bind) {
-            let listener = Listener::tcp(SocketAddr::new(*addr, port.unwrap_or(0)))?;
-            // All addresses share the port that was free at the first.
-            port = listener.addr().map(|addr| addr.port());
-            listeners.push(listener);
+        for (port, secure) in [(self.port, false), (self.tls_port, true)] {
+            let mut port = port;
+            for addr in port.iter().flat_map(|_| &self.bind).collect::<Vec<_>>() {
+                let listener = Listener::tcp(SocketAddr::new(*addr, port.unwrap_or(0)), secure)?;
+                // All addresses share the port that was free at the first.
+                port = listener.addr().map(|addr| addr.port());
+                listeners.push(listener);
+            }
         }
         if let Some(path) = &self.unix_socket {
             listeners.push(Listener::unix(path)?);
+            set_mode(path, self.unix_mode)?;
         }
         Ok(listeners)
     }
 
+    /// What shakes hands where TLS is listened for.
+    pub(super) fn acceptor(&self) -> io::Result<Option<Acceptor>> {
+        #[cfg(feature = "tls")]
+        return self.tls.as_ref().map(Tls::acceptor).transpose();
+        #[cfg(not(feature = "tls"))]
+        Ok(None)
+    }
+
     /// Sets what is set for the store.
-    pub(super) fn apply(&self, store: &Store, addrs: &[SocketAddr]) {
+    pub(super) fn apply(&self, store: &Store, addrs: &[SocketAddr], secure: &[SocketAddr]) -> io::Result<()> {
         let settings = &store.keyspace().clients.settings;
+        for (command, name) in &self.renames {
+            let row = crate::command::find(command.as_bytes());
+            let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "no such command to rename");
+            settings.renames.add(row.ok_or_else(unknown)?.name, name);
+        }
         if let Some(password) = &self.password {
-            settings.set_password(password);
+            // A build with a listener can hash it.
+            let _ = store.keyspace().acl.require(password);
         }
         if let Some(max_clients) = self.max_clients {
             settings.max_clients.store(max_clients.max(1).into(), Relaxed);
@@ -135,10 +202,33 @@ impl Config {
         }
         settings.protected.store(self.protected, Relaxed);
         settings.allows_debug.store(self.debug, Relaxed);
-        settings.port.store(addrs.first().map_or(0, |addr| addr.port().into()), Relaxed);
-        let bind: Vec<String> = addrs.iter().map(|addr| addr.ip().to_string()).collect();
-        *settings.bind.write() = bind.join(" ");
-        let path = self.unix_socket.as_ref().map(|path| path.display().to_string());
-        *settings.unix_socket.write() = path.unwrap_or_default();
+        settings.cluster.store(self.cluster, Relaxed);
+        self.tell(settings, addrs, secure);
+        Ok(())
     }
+
+    /// Has clients told where it listens.
+    fn tell(&self, settings: &Settings, addrs: &[SocketAddr], secure: &[SocketAddr]) {
+        let port = |addrs: &[SocketAddr]| addrs.first().map_or(0, |addr| addr.port().into());
+        settings.port.store(port(addrs), Relaxed);
+        settings.tls_port.store(port(secure), Relaxed);
+        let bind = if addrs.is_empty() { secure } else { addrs };
+        let bind: Vec<String> = bind.iter().map(|addr| addr.ip().to_string()).collect();
+        *settings.bind.write() = bind.join(" ");
+        let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        *settings.unix_socket.write() = shown(&self.unix_socket).unwrap_or_default();
+        *settings.file.write() = shown(&self.file).unwrap_or_default();
+    }
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let set = |mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    mode.map_or(Ok(()), set)
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: Option<u32>) -> io::Result<()> {
+    Ok(())
 }

@@ -1,12 +1,19 @@
-//! The listener: a store served to Redis clients over TCP and unix sockets.
+//! The listener: a store served to Redis clients over TCP, TLS and unix sockets.
 //!
 //! A server lives on threads of its own, so it can be used from any program, of an async runtime or of none. Each
 //! connection is a session of the store; dropping the server ends them all and returns when nothing of it is left.
 
 mod accept;
 mod config;
+mod pieces;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use config::Config;
+#[doc(hidden)]
+pub use pieces::converse;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use crate::Store;
 use crate::clients::Clients;
@@ -38,6 +45,7 @@ use tokio::sync::watch;
 pub struct Server {
     store: Store,
     addrs: Vec<SocketAddr>,
+    secure: Vec<SocketAddr>,
     unix: Option<PathBuf>,
     stop: watch::Sender<bool>,
     on_shutdown: Arc<dyn Fn() + Send + Sync>,
@@ -58,10 +66,13 @@ impl Server {
                 "nothing to listen at: no port, no unix socket",
             ));
         }
-        let addrs: Vec<SocketAddr> = listeners.iter().filter_map(Listener::addr).collect();
-        config.apply(store, &addrs);
+        let (secure, plain): (Vec<_>, Vec<_>) = listeners.iter().partition(|listener| listener.is_secure());
+        let addrs = |of: Vec<&Listener>| of.into_iter().filter_map(Listener::addr).collect::<Vec<_>>();
+        let (addrs, secure) = (addrs(plain), addrs(secure));
+        let acceptor = config.acceptor()?;
+        config.apply(store, &addrs, &secure)?;
         let (stop, stopped) = watch::channel(false);
-        let shared = Shared { store: store.clone(), stopped };
+        let shared = Shared { store: store.clone(), stopped, acceptor };
         let runtime = runtime(config.threads)?;
         let thread = thread::Builder::new().name("larder-server".into());
         let thread = thread.spawn(move || runtime.block_on(accept::serve(listeners, shared)))?;
@@ -73,11 +84,17 @@ impl Server {
         Ok(Server {
             store: store.clone(),
             addrs,
+            secure,
             unix: config.unix_socket,
             stop,
             on_shutdown,
             thread: Some(thread),
         })
+    }
+
+    /// The addresses it listens at for TLS.
+    pub fn secure_addrs(&self) -> &[SocketAddr] {
+        &self.secure
     }
 
     /// The first TCP address it listens at, with the port that it got.

@@ -13,8 +13,12 @@ mod lines;
 mod options;
 mod progress;
 mod prompt;
+mod redis_conf;
+mod redis_server;
 mod serve;
+mod serve_tls;
 mod shell;
+mod signals;
 mod survey;
 
 use clap::Parser;
@@ -33,6 +37,14 @@ const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 
 fn main() {
+    let mut args = std::env::args_os();
+    if redis_server::is_called(args.next().as_ref()) {
+        let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        match redis_server::run(args) {
+            Ok(()) => exit(FINE),
+            Err(error) => quit(&error, FAILED),
+        }
+    }
     let rest = std::env::args_os().skip(2);
     match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
         Some("serve") => match serve::run(rest) {

@@ -20,21 +20,32 @@ impl<M: Handle> SkipList<M> {
         old: impl FnOnce() -> Option<f64>,
         settle: impl FnOnce() -> Result<Change<M>, E>,
     ) -> Result<(), E> {
-        let target = new.and_then(|score| self.approach(score, bytes));
+        let Some(top) = self.top else {
+            if let Change::Insert(score, member) = settle()? {
+                self.insert_first(score, member);
+            }
+            return Ok(());
+        };
+        let (mut source, mut target) = (Path::new(top), Path::new(top));
+        new.into_iter().for_each(|score| target.approach(top, score, bytes));
         let old = old().filter(|old| new != Some(*old));
-        let source = old.and_then(|score| self.approach(score, bytes));
+        old.into_iter().for_each(|score| source.approach(top, score, bytes));
         match settle()? {
             Change::Nothing => {}
-            Change::Insert(score, member) => match target.filter(|_| new == Some(score)) {
-                Some(mut path) => self.insert_along(&mut path, score, member),
-                None => self.insert(score, member),
-            },
-            Change::Rescore { old: from, new: to, member } => {
-                let target = if new == Some(to) { target } else { self.approach(to, bytes) };
-                let source = if old == Some(from) { source } else { self.approach(from, bytes) };
-                if let (Some(source), Some(target)) = (source, target) {
-                    self.rescore_along(source, target, from, to, member);
+            Change::Insert(score, member) => {
+                if new != Some(score) {
+                    target.approach(top, score, bytes);
                 }
+                self.insert_along(&mut target, score, member);
+            }
+            Change::Rescore { old: from, new: to, member } => {
+                if new != Some(to) {
+                    target.approach(top, to, bytes);
+                }
+                if old != Some(from) {
+                    source.approach(top, from, bytes);
+                }
+                self.rescore_along(&mut source, &mut target, from, to, member);
             }
         }
         Ok(())
@@ -42,36 +53,37 @@ impl<M: Handle> SkipList<M> {
 
     /// Gives an entry another score.
     pub fn rescore(&mut self, old: f64, new: f64, member: M) {
-        let paths = self.approach(new, member.bytes()).zip(self.approach(old, member.bytes()));
-        if let Some((target, source)) = paths {
-            self.rescore_along(source, target, old, new, member);
-        }
+        let Some(top) = self.top else { return };
+        let (mut source, mut target) = (Path::new(top), Path::new(top));
+        target.approach(top, new, member.bytes());
+        source.approach(top, old, member.bytes());
+        self.rescore_along(&mut source, &mut target, old, new, member);
     }
 
     /// The same, given the ways to the leaf where the entry is and to that where it belongs: inside the leaf if they are
     /// one.
-    fn rescore_along(&mut self, mut source: Path<M>, mut target: Path<M>, old: f64, new: f64, member: M) {
+    fn rescore_along(&mut self, source: &mut Path<M>, target: &mut Path<M>, old: f64, new: f64, member: M) {
         debug_assert!(!new.is_nan());
-        if !source.arrive(old, member.bytes()) {
+        if !source.reach(old, member.bytes()) {
             return;
         }
         let Step { mut node, at } = source.0[0];
         if target.0[0].node == node {
-            return self.rescore_inside(&source, new, member);
+            return self.rescore_inside(source, new, member);
         }
         let left = node.len() - 1;
         if left < most(0) / 4 || node.room() - left >= SLACK {
-            self.take_entries(&mut source, 1);
+            self.take_entries(source, 1);
             return self.insert(new, member);
         }
         // Nodes stay what they are, so the way to the other leaf does too.
         self.len -= 1;
-        self.count(&source, |span| span - 1);
+        self.count(source, |span| span - 1);
         node.close(at, 1);
         if at == 0 {
-            self.renew_separators(&source, 0);
+            self.renew_separators(source, 0);
         }
-        self.insert_along(&mut target, new, member);
+        self.insert_along(target, new, member);
     }
 
     /// Moves an entry inside its leaf: those between the two places move by one.

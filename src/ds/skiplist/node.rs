@@ -217,6 +217,28 @@ impl<M> Node<M> {
         self.slice(HEAD + self.room() * 2 * WORD)
     }
 
+    /// Under which child the entry of this rank stands, and its rank there: by eights, and then without branches.
+    #[inline]
+    pub(super) fn under(&self, mut rank: usize) -> (usize, usize) {
+        let (mut at, spans) = (0, self.spans());
+        for eight in spans.chunks_exact(8) {
+            let sum = eight.iter().sum::<usize>();
+            if rank < sum {
+                break;
+            }
+            rank -= sum;
+            at += 8;
+        }
+        let (mut sum, mut before, mut more) = (0, 0, 0);
+        for span in spans[at..].iter().take(8) {
+            sum += span;
+            let is_before = sum <= rank;
+            more += usize::from(is_before);
+            before = if is_before { sum } else { before };
+        }
+        (at + more, rank - before)
+    }
+
     #[inline]
     fn write<T>(&mut self, column: usize, at: usize, value: T) {
         assert!(at < self.room());
@@ -289,16 +311,32 @@ impl<M> Node<M> {
         if self.level() == 0 { self.len() } else { self.spans().iter().sum() }
     }
 
+    /// Starts loading how many entries are under a child.
+    #[inline]
+    pub(super) fn fetch_span(&self, at: usize) {
+        prefetch(self.column::<usize>(HEAD + self.room() * 2 * WORD).wrapping_add(at));
+    }
+
     /// Starts loading the head and what tells the block of scores that a search goes on in.
     #[inline]
     pub(super) fn fetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
         for at in (0..LEAF_MAX * WORD).step_by(BLOCK * WORD) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch reads nothing a program could see, wherever it points.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.column(at)) };
+            prefetch(self.column::<f64>(at));
         }
     }
+}
+
+/// Starts loading a line of memory.
+#[inline]
+fn prefetch<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch reads nothing a program could see, wherever it points.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = at;
 }
 
 impl<M: Handle> Node<M> {
@@ -316,6 +354,17 @@ impl<M: Handle> Node<M> {
             return Err(from);
         }
         self.find_tie(from, score, member)
+    }
+
+    /// Where an entry stands that is there: one that has its score for itself is not looked at.
+    #[inline]
+    pub(super) fn find_there(&self, score: f64, member: &[u8]) -> Option<usize> {
+        let from = self.before(|s| s < score);
+        match self.scores().get(from..)? {
+            [first, next, ..] if *first == score && *next == score => self.find_tie(from, score, member).ok(),
+            [first, ..] => (*first == score).then_some(from),
+            [] => None,
+        }
     }
 
     /// The same among the entries of one score, which begin at `from`.

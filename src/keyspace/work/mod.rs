@@ -23,6 +23,7 @@ use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
 use crate::effect::{Effect, Unit};
 use crate::limits::{INLINE_MAX, Rules};
+use crate::pubsub::events::Notices;
 use crate::pubsub::{After, EventClass};
 use crate::rng::Rng;
 use crate::value::{Collection, Edit, Form, Hash, Kind, StrRef, Value, View};
@@ -72,6 +73,10 @@ pub struct Work<'s> {
     pub db: usize,
     held: Held<'s>,
     now: Cell<u64>,
+    /// The session that it is done for; 0 for none.
+    pub client: u64,
+    /// What it reads keeps its access stamp (CLIENT NO-TOUCH).
+    pub no_touch: bool,
     recording: bool,
     /// What most units never need, in one place, so that they pay one word for it.
     extras: Option<Box<Extras>>,
@@ -164,6 +169,8 @@ impl<'s> Work<'s> {
             db,
             held,
             now: Cell::new(0),
+            client: 0,
+            no_touch: false,
             recording: keyspace.recording.load(Relaxed),
             extras: None,
             outbox: Cell::new(None),
@@ -250,6 +257,7 @@ impl<'s> Work<'s> {
             for (db, hash, key) in undo.touched {
                 let key = Key { bytes: &key, hash };
                 self.flag_watchers(db, &key);
+                self.invalidate(&key);
                 self.on_db(db, |w| w.note_ready(&key));
             }
             for (db, hash, key) in undo.ready {
@@ -259,6 +267,7 @@ impl<'s> Work<'s> {
         }
         self.say_held();
         self.serve();
+        self.tell_prefixes();
         let mut extras = self.extras.take().unwrap_or_default();
         let mut left =
             Left { written: None, seen: if self.recording { self.seen() } else { 0 }, after: None };
@@ -422,7 +431,7 @@ impl<'s> Work<'s> {
     pub fn entry(&self, key: &Key) -> Result<Option<&Entry>> {
         let found = self.glance(key)?;
         if let Some(entry) = found {
-            entry.set_access(self.stamp());
+            entry.set_access(self.read_stamp(entry));
         }
         Ok(found)
     }
@@ -452,10 +461,16 @@ impl<'s> Work<'s> {
         self.keyspace.clock.coarse_secs()
     }
 
+    /// The access stamp of an entry that is read now.
+    #[inline]
+    fn read_stamp(&self, entry: &Entry) -> u32 {
+        if self.no_touch { entry.access() } else { self.stamp() }
+    }
+
     /// A key's value, looked at in place.
     #[inline]
     pub fn view(&self, key: &Key) -> Result<Option<View<'_>>> {
-        Ok(self.glance(key)?.map(|entry| entry.read(self.stamp())))
+        Ok(self.glance(key)?.map(|entry| entry.read(self.read_stamp(entry))))
     }
 
     /// Touches the entries of several keys, so that the processor fetches them all at once: to be called before they
@@ -509,9 +524,12 @@ impl<'s> Work<'s> {
     /// empty name is no event.
     #[inline]
     pub fn touch(&mut self, key: &Key, event: &'static str) {
-        self.announce(key, event);
+        let heard = self.keyspace.broker.notices.heard();
+        if heard != 0 {
+            self.say_event(key, event);
+        }
         let unminded = |shard: &Shard| shard.watches.is_empty() && shard.waiters.is_empty();
-        if !self.shard(self.shard_of(key)).map_or(true, unminded) {
+        if Notices::tracks(heard) || !self.shard(self.shard_of(key)).map_or(true, unminded) {
             self.mark(key);
         }
     }
@@ -523,6 +541,7 @@ impl<'s> Work<'s> {
             Some(undo) => undo.touched.push((db, key.hash, key.bytes.into())),
             None => {
                 self.flag_watchers(db, key);
+                self.invalidate(key);
                 self.note_ready(key);
             }
         }

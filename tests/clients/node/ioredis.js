@@ -1,13 +1,15 @@
-// ioredis: its handshake (ready check by INFO), values, pipelines, transactions, blocking, messages, scans.
-import Redis from "ioredis";
+// ioredis: its handshake (ready check by INFO), values, pipelines, transactions, blocking, messages, scans; the listener
+// stopped and started under it; and Redis.Cluster on a server without cluster mode. Its arguments: the version, the protocol.
+import { about, listener, refused, show } from "./lib.js";
+const [library, protocol] = process.argv.slice(2);
+const { default: Redis, Cluster } = await import(library);
 
-const path = process.argv[2];
-const r = new Redis({ path, connectionName: "me", retryStrategy: null });
-const show = (name, value) => console.log(name, JSON.stringify(value));
-const refused = (call) => call().catch((error) => error.message);
+const options = { path: process.env.REDIS_SOCKET, ...(protocol && { protocol: Number(protocol) }) };
+const r = new Redis({ ...options, connectionName: "me", retryStrategy: null });
 await r.flushall();
 show("set", await r.set("k", "v", "EX", 100));
 show("get", [await r.get("k"), await r.get("none")]);
+show("ttl", about(100, await r.ttl("k")));
 show("name", await r.client("GETNAME"));
 show("hset", await r.hset("h", { a: 1, b: 2 }));
 show("hgetall", await r.hgetall("h"));
@@ -20,6 +22,8 @@ show("multi", await r.multi().incr("n").incr("n").exec());
 show("wrong type", await refused(() => r.incr("h")));
 show("no such", await refused(() => r.call("NOSUCH")));
 show("buffer", (await r.getBuffer("k")).toString());
+show("config", await r.config("GET", "maxmemory"));
+show("protocol", /resp=(.)/.exec(await r.client("INFO"))?.[1] ?? null);
 for (let n = 0; n < 100; n++) await r.set(`key:${n}`, n);
 let seen = 0;
 for await (const keys of r.scanStream({ match: "key:*" })) seen += keys.length;
@@ -41,3 +45,27 @@ show("publish", [await r.publish("news", "one"), await r.publish("user:7", "two"
 await both;
 show("messages", messages);
 show("quit", [await r.quit(), await other.quit(), await sub.quit()]);
+
+const lasting = new Redis({ ...options, db: 3, retryStrategy: () => 20, maxRetriesPerRequest: null });
+const [listening, waiting] = [lasting.duplicate(), lasting.duplicate()];
+for (const client of [lasting, listening, waiting]) client.on("error", () => {});
+await listening.subscribe("news");
+await lasting.set("k", "before");
+const job = waiting.blpop("q", 0);
+await listener("stop");
+const queued = [lasting.set("k", "after"), lasting.get("k"), lasting.client("INFO").then((info) => /db=\d+/.exec(info)[0])];
+await listener("start");
+show("queued while down", await Promise.all(queued));
+const heard = new Promise((done) => listening.on("message", (...message) => done(message)));
+await lasting.rpush("q", "job");
+show("waits again", await job);
+while ((await lasting.publish("news", "again")) === 0) await new Promise((done) => setTimeout(done, 10));
+show("subscribed again", await heard);
+for (const client of [lasting, listening, waiting]) await client.quit();
+
+const nodes = [{ host: "127.0.0.1", port: Number(process.env.REDIS_PORT) }];
+const cluster = new Cluster(nodes, { clusterRetryStrategy: null });
+const told = [];
+cluster.on("error", () => {});
+cluster.on("node error", (error) => told.push(error.message));
+show("cluster", [await refused(() => cluster.get("k")), told]);

@@ -1,9 +1,9 @@
-// node-redis: its handshake in RESP2 and RESP3, values, transactions, blocking, messages, scans.
-import { createClient } from "redis";
+// node-redis: its handshake in RESP2 and RESP3, values, transactions, blocking, messages, scans; the listener stopped and
+// started under it; and its cluster client on a server without cluster mode. The version is its argument.
+import { listener, refused, show, sleep } from "./lib.js";
+const { createClient, createCluster } = await import(process.argv[2]);
 
-const path = process.argv[2];
-const show = (name, value) => console.log(name, JSON.stringify(value));
-const refused = (call) => call().catch((error) => error.message);
+const path = process.env.REDIS_SOCKET;
 for (const RESP of [2, 3]) {
   const r = createClient({ socket: { path, reconnectStrategy: false }, name: "me", RESP });
   await r.connect();
@@ -43,4 +43,30 @@ for (const RESP of [2, 3]) {
   show("messages", messages);
   await other.close();
   await r.close();
+  await restarted(RESP);
 }
+
+async function restarted(RESP) {
+  const lasting = createClient({ socket: { path, reconnectStrategy: () => 20 }, RESP, database: 3 });
+  const listening = lasting.duplicate();
+  for (const client of [lasting, listening]) {
+    client.on("error", () => {});
+    await client.connect();
+  }
+  const heard = new Promise((done) => listening.subscribe("news", (message) => done(message)));
+  await lasting.set("k", "before");
+  await listener("stop");
+  while (lasting.isReady) await sleep(5);
+  const queued = [lasting.set("k", "after"), lasting.get("k"), lasting.clientInfo().then((info) => info.db)];
+  await listener("start");
+  show("queued while down", await Promise.all(queued));
+  while ((await lasting.publish("news", "again")) === 0) await sleep(10);
+  show("subscribed again", await heard);
+  await listening.close();
+  await lasting.close();
+}
+
+const cluster = createCluster({ rootNodes: [{ url: process.env.REDIS_URL }] });
+cluster.on("error", () => {});
+show("cluster", await refused(() => cluster.connect()));
+process.exit(0);

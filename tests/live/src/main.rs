@@ -7,6 +7,7 @@
 //! larder-live cts FILE [--server]                run a compatibility suite's cases
 //! larder-live commands FOLDER                    write what the server says of its commands
 //! larder-live events FILE                        write what keyspace events a file's commands make
+//! larder-live acl [--pairs N] [--seed N]         rules and commands: what each engine allows
 //! larder-live rdb [--sets N] [--seed N]          snapshots and dumped values, from each engine into the other
 //! larder-live rdb --sow FOLDER                   write snapshots of every encoding the server has
 //! ```
@@ -14,6 +15,7 @@
 //! `--self` lets a second redis-server stand in for larder: it tests the tool itself, and must find nothing. With
 //! `--self-config set-max-intset-entries=3` that server differs in one setting, and the run must find it.
 
+mod acl;
 mod commands;
 mod compare;
 mod cts;
@@ -66,11 +68,12 @@ fn main() -> ExitCode {
         "record" => record::main(options),
         "wire" => record::wire(options),
         "differ" => differ::main(options),
+        "acl" => acl::main(options),
         "cts" => cts::main(options),
         "commands" => commands::main(options),
         "events" => events::main(options),
         "rdb" => rdb::main(options),
-        _ => Err("usage: larder-live record|wire|differ|cts|commands|events|rdb ...".into()),
+        _ => Err("usage: larder-live record|wire|differ|acl|cts|commands|events|rdb ...".into()),
     };
     match clean {
         Ok(true) => ExitCode::SUCCESS,

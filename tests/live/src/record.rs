@@ -35,6 +35,30 @@ impl ServerDoor {
         })
     }
 
+    /// Nobody but the default user, who may do everything.
+    fn forget_users(&mut self) {
+        if let Reply::Array(users) = self.control.run(&["ACL", "USERS"]) {
+            for user in users {
+                let Reply::Bulk(name) = user else { continue };
+                self.control.run(&[b"ACL", &b"DELUSER"[..], &name]);
+            }
+        }
+        let everything = [
+            "ACL",
+            "SETUSER",
+            "default",
+            "on",
+            "nopass",
+            "+@all",
+            "allkeys",
+            "allchannels",
+            "clearselectors",
+        ];
+        self.control.run(&everything);
+        self.control.run(&["CONFIG", "SET", "requirepass", ""]);
+        self.control.run(&["ACL", "LOG", "RESET"]);
+    }
+
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let answer = self.control.run(&["CONFIG", "SET", name, value]);
         (answer == Reply::OK)
@@ -61,6 +85,7 @@ impl Door for ServerDoor {
     fn begin(&mut self, section: &Section) -> Result<(), String> {
         self.sessions.clear();
         self.control.run(&["FLUSHALL"]);
+        self.forget_users();
         self.sessions.version = if section.resp3 { 3 } else { self.version };
         for (name, value) in &section.config {
             let now = self.control.run(&["CONFIG", "GET", name]);

@@ -1,20 +1,20 @@
-"""redis-py: values, pipelines, WATCH, scans, blocking, messages, pools; in RESP2 and RESP3; sync and asyncio."""
+"""redis-py: values, pipelines, WATCH, scans, blocking, messages, pools; in RESP2 and RESP3; sync and asyncio; with the
+listener stopped and started under it; and what its cluster client says to a server without cluster mode."""
 
 import asyncio
-import sys
+import os
 import threading
 import time
 
 import redis
 import redis.asyncio
+import redis.asyncio.retry
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
-SOCKET = sys.argv[1]
+from lib import listener, show
 
-
-def show(name, value):
-    if isinstance(value, (set, frozenset)):
-        value = sorted(value)
-    print(name, value)
+SOCKET = os.environ["REDIS_SOCKET"]
 
 
 def refused(call):
@@ -120,6 +120,55 @@ async def in_tasks(protocol):
     await r.aclose()
 
 
+def patient():
+    """Tries a command again until the listener is back."""
+    return Retry(ConstantBackoff(0.02), 500)
+
+
+def restarted(protocol):
+    """A pool with connections that have died, and a subscriber, are as good as new."""
+    options = {"unix_socket_path": SOCKET, "protocol": protocol, "decode_responses": True}
+    errors = [redis.ConnectionError]
+    r = redis.Redis(**options, retry=patient(), retry_on_error=errors)
+    hasty = redis.Redis(**options, retry=Retry(ConstantBackoff(0), 0))
+    p = r.pubsub(ignore_subscribe_messages=True)
+    p.subscribe("news")
+    r.set("k", "before")
+    hasty.ping()
+    listener("stop")
+    show("down", type(refused_by(hasty.ping)).__name__)
+    threading.Timer(0.2, listener, ["start"]).start()
+    show("set", r.set("k", "after"))
+    show("get", [r.get("k"), hasty.get("k")])
+    deadline = time.time() + 5
+    while time.time() < deadline and r.publish("news", "again") == 0:
+        p.get_message(timeout=0.05)
+    message = None
+    while time.time() < deadline and not message:
+        message = p.get_message(timeout=0.1)
+    show("subscribed again", message["data"])
+    p.close()
+    asyncio.run(restarted_in_tasks(options, errors))
+
+
+async def restarted_in_tasks(options, errors):
+    retry = redis.asyncio.retry.Retry(ConstantBackoff(0.02), 500)
+    r = redis.asyncio.Redis(**options, retry=retry, retry_on_error=errors)
+    await asyncio.gather(*(r.ping() for _ in range(5)))
+    await asyncio.to_thread(listener, "stop")
+    starts = asyncio.create_task(asyncio.to_thread(listener, "start"))
+    show("async", sorted(await asyncio.gather(*(r.incr("async again") for _ in range(5)))))
+    await starts
+    await r.aclose()
+
+
+def refused_by(call):
+    try:
+        return call()
+    except (redis.RedisError, redis.RedisClusterException) as error:
+        return error
+
+
 for protocol in (2, 3):
     print("RESP", protocol)
     r = redis.Redis(unix_socket_path=SOCKET, protocol=protocol, decode_responses=True, health_check_interval=1)
@@ -129,3 +178,5 @@ for protocol in (2, 3):
     messages(r)
     asyncio.run(in_tasks(protocol))
     r.close()
+    restarted(protocol)
+show("cluster", str(refused_by(lambda: redis.RedisCluster.from_url(os.environ["REDIS_URL"]))))
