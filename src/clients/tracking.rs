@@ -11,8 +11,8 @@ use crate::pubsub::events::Notices;
 use crate::pubsub::{After, Broker, Message, Told};
 use crate::sync::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// Locks that the keys are spread over.
 const STRIPES: usize = 16;
@@ -50,7 +50,8 @@ pub type Changes = BTreeMap<Box<[u8]>, u64>;
 
 pub struct Tracking {
     trackers: RwLock<BTreeMap<u64, Arc<Tracker>>>,
-    read: [Mutex<Readers>; STRIPES],
+    /// Made when the first client tracks.
+    read: OnceLock<Box<[Mutex<Readers>; STRIPES]>>,
     /// Keys that somebody has read.
     keys: AtomicUsize,
     /// The most of them; 0: no bound.
@@ -59,11 +60,9 @@ pub struct Tracking {
 
 impl Default for Tracking {
     fn default() -> Tracking {
-        // Keys come with a hash that is keyed for each store; this one only spreads them within a stripe.
-        let readers = || Mutex::new(HashMap::with_hasher(ahash::RandomState::with_seeds(5, 6, 7, 8)));
         Tracking {
             trackers: RwLock::default(),
-            read: std::array::from_fn(|_| readers()),
+            read: OnceLock::new(),
             keys: AtomicUsize::new(0),
             max_keys: AtomicI64::new(1_000_000),
         }
@@ -91,14 +90,20 @@ impl Tracking {
     }
 
     fn forget_keys(&self) {
-        for stripe in &self.read {
+        for stripe in self.stripes() {
             let gone: Vec<_> = stripe.lock().drain().collect();
             self.keys.fetch_sub(gone.len(), Relaxed);
         }
     }
 
+    fn stripes(&self) -> &[Mutex<Readers>; STRIPES] {
+        // Keys come with a hash that is keyed for each store; this one only spreads them within a stripe.
+        let readers = || Mutex::new(HashMap::with_hasher(ahash::RandomState::with_seeds(5, 6, 7, 8)));
+        self.read.get_or_init(|| Box::new(std::array::from_fn(|_| readers())))
+    }
+
     fn stripe(&self, hash: u64) -> &Mutex<Readers> {
-        &self.read[hash as usize % STRIPES]
+        &self.stripes()[hash as usize % STRIPES]
     }
 
     /// How a client tracks, if he does.
@@ -111,7 +116,7 @@ impl Tracking {
         let trackers = self.trackers.read();
         let prefixes: std::collections::BTreeSet<&Bytes> =
             trackers.values().flat_map(|tracker| &tracker.options.prefixes).collect();
-        let items = self.read.iter().map(|stripe| stripe.lock().values().map(Vec::len).sum::<usize>());
+        let items = self.stripes().iter().map(|stripe| stripe.lock().values().map(Vec::len).sum::<usize>());
         [trackers.len(), self.keys.load(Relaxed), items.sum(), prefixes.len()]
     }
 
@@ -131,7 +136,7 @@ impl Tracking {
     /// Gives up keys over the bound: their readers are told that they changed.
     pub fn shrink(&self, clients: &Clients, broker: &Arc<Broker>, after: &mut After) {
         let max = usize::try_from(self.max_keys.load(Relaxed)).unwrap_or(0);
-        for stripe in self.read.iter().cycle().take(2 * STRIPES) {
+        for stripe in self.stripes().iter().cycle().take(2 * STRIPES) {
             let over = self.keys.load(Relaxed).saturating_sub(max);
             if over == 0 || max == 0 {
                 return;

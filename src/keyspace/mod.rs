@@ -31,7 +31,7 @@ use crate::{Bytes, Error, Result};
 use shard::{Shard, Space};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use tally::Tally;
 use wait::WaitBook;
 
@@ -124,10 +124,10 @@ pub struct Keyspace {
     /// Who listens to channels and to events.
     pub broker: Arc<Broker>,
     waits: WaitBook,
-    /// Who is connected.
-    pub clients: Clients,
+    /// Who is connected. Made by the first session, as are the users: most stores have calls alone.
+    pub clients: LazyLock<Box<Clients>>,
     /// Who may do what.
-    pub acl: Acl,
+    pub acl: LazyLock<Box<Acl>>,
     pub tally: Tally,
     pub counts: Counts,
     /// Sources of libraries of functions that files brought along: kept, and written again.
@@ -197,8 +197,8 @@ impl Keyspace {
             reaped: AtomicBool::new(false),
             broker,
             waits: WaitBook::default(),
-            clients: Clients::default(),
-            acl: Acl::default(),
+            clients: LazyLock::new(Box::default),
+            acl: LazyLock::new(Box::default),
             tally: Tally::default(),
             counts: Counts::default(),
             libraries: Mutex::new(Vec::new()),

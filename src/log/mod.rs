@@ -9,7 +9,7 @@
 //! | [`frame`] | the frame around each group of units: its header, checksum and commands |
 //! | [`manifest`] | which files count, in Redis's own format |
 //! | [`read`] | one file, frame by frame: what is good, what is torn, what is damaged |
-//! | [`open`] | a directory, to the store it holds |
+//! | `open` | a directory, to the store it holds |
 //! | [`writer`] | the buffer, group commit, and what happens when the disk fails |
 //! | [`switch`] | a new base under running writers, in seven steps |
 #![allow(missing_docs)]

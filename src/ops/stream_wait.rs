@@ -88,7 +88,11 @@ impl<T: Told> Entries<T> {
     fn read(&self, work: &Work<'_>, keys: &[Key<'_>]) -> Result<Option<Found<T>>> {
         let mut found = Vec::new();
         for (key, start) in keys.iter().zip(&self.starts) {
-            let stream = open(work, key)?;
+            let mut stream = open(work, key)?;
+            if stream.is_none() {
+                // Redis looks for it twice, and tells twice that it is missing.
+                stream = open(work, key)?;
+            }
             let after = start.clone()?.after(stream);
             if let Some(entries) = stream.and_then(|stream| stream::after(stream, after)) {
                 found.push((Bytes::from(key.bytes), gather(entries, self.count)));

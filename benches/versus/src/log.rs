@@ -43,7 +43,12 @@ fn writing(sets: usize, folder: &Path) {
     let memory = overwrite(&Store::new(), sets);
     let row = |name: &str, took: f64| {
         let (rate, cost) = (sets as f64 / took, (took / memory - 1.0) * 100.0);
-        vec![name.to_string(), format!("{rate:.0}"), format!("{:.0}", took / sets as f64 * 1e9), format!("{cost:.0} %")]
+        vec![
+            name.to_string(),
+            format!("{rate:.0}"),
+            format!("{:.0}", took / sets as f64 * 1e9),
+            format!("{cost:.0} %"),
+        ]
     };
     let mut rows = vec![row("in memory", memory)];
     let mut everysec = f64::MAX;
@@ -57,7 +62,11 @@ fn writing(sets: usize, folder: &Path) {
     }
     table(&["one writer", "SETs a second", "ns each", "cost"], &rows);
     let cost = everysec / memory - 1.0;
-    println!("everysec costs {:.0} % over no log (target: at most 25 %: {})\n", cost * 100.0, yes(cost <= 0.25));
+    println!(
+        "everysec costs {:.0} % over no log (target: at most 25 %: {})\n",
+        cost * 100.0,
+        yes(cost <= 0.25)
+    );
 }
 
 /// SETs a second under `always`, by so many writers.
@@ -67,7 +76,9 @@ fn synced(folder: &Path, writers: usize) -> f64 {
         std::thread::scope(|scope| {
             for writer in 0..writers {
                 let store = &store;
-                scope.spawn(move || (0..SYNCED).for_each(|i| drop(store.set(key(writer * SYNCED + i), [b'v'; 32]))));
+                scope.spawn(move || {
+                    (0..SYNCED).for_each(|i| drop(store.set(key(writer * SYNCED + i), [b'v'; 32])))
+                });
             }
         });
     });
@@ -118,12 +129,17 @@ fn recovery(sets: usize, folder: &Path) {
     let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
     let before = reset_peak();
     for _ in 0..ROUNDS {
-        let (took, store) = seconds(|| Store::builder().dir(&path).fsync(Fsync::No).auto_rewrite(0, 0).open());
+        let (took, store) =
+            seconds(|| Store::builder().dir(&path).fsync(Fsync::No).auto_rewrite(0, 0).open());
         let store = store.expect("it was just written");
         assert_eq!(store.dbsize(), Ok(sets as u64));
         ours = ours.min(took);
     }
-    println!("memory: {before} MB before a log of {} MB is loaded, {} MB at most in it", size / 1_000_000, peak());
+    println!(
+        "memory: {before} MB before a log of {} MB is loaded, {} MB at most in it",
+        size / 1_000_000,
+        peak()
+    );
     for _ in 0..ROUNDS.min(2) {
         let (took, server) = seconds(|| {
             let server = Server::start(folder, &["--appendonly", "yes", "--appendfilename", "larder.aof"]);
@@ -135,7 +151,8 @@ fn recovery(sets: usize, folder: &Path) {
         }
     }
     let ratio = theirs / ours;
-    let cells = [format!("{theirs:.2}"), format!("{ours:.2}"), format!("{ratio:.1}"), "2".into(), yes(ratio >= 2.0)];
+    let cells =
+        [format!("{theirs:.2}"), format!("{ours:.2}"), format!("{ratio:.1}"), "2".into(), yes(ratio >= 2.0)];
     let row = std::iter::once(format!("recovery of {sets} SETs")).chain(cells).collect();
     table(&["seconds, the same directory", "Redis", "larder", "times faster", "target", ""], &[row]);
     rewriting(&path);
@@ -143,11 +160,15 @@ fn recovery(sets: usize, folder: &Path) {
 
 /// A new base while nobody writes: its time, and what it holds beside the store.
 fn rewriting(path: &Path) {
-    let store = Store::builder().dir(path).fsync(Fsync::No).auto_rewrite(0, 0).open().expect("it was just written");
+    let store =
+        Store::builder().dir(path).fsync(Fsync::No).auto_rewrite(0, 0).open().expect("it was just written");
     let before = reset_peak();
     let (took, done) = seconds(|| store.rewrite_log());
     done.expect("the disk has room");
-    println!("a new base: {took:.2} s; {before} MB hold the store, {} MB at most while it is written", peak());
+    println!(
+        "a new base: {took:.2} s; {before} MB hold the store, {} MB at most while it is written",
+        peak()
+    );
     let began = Instant::now();
     drop(store);
     println!("left in {:.2} s", began.elapsed().max(Duration::ZERO).as_secs_f64());

@@ -1,4 +1,6 @@
-use versus::{bytes, empty, expiry, growth, hot, log, ordered, pubsub, rdb, redis, snapshot, sorted, waiting};
+use versus::{
+    bytes, empty, expiry, growth, hot, log, ordered, pubsub, rdb, redis, snapshot, sorted, waiting,
+};
 
 const HELP: &str = "\
 larder beside its peers. Run with --release, on a machine that does nothing else; only ratios within one run count.
