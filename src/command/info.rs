@@ -190,7 +190,7 @@ fn replication(work: &mut Work<'_>, out: &mut String) {
     field(out, "role", "master");
     field(out, "connected_slaves", 0);
     field(out, "master_failover_state", "no-failover");
-    field(out, "master_replid", work.keyspace().clients.ids.history.lock());
+    field(out, "master_replid", &*work.keyspace().clients.ids.history.lock());
     field(out, "master_replid2", "0".repeat(40));
     field(out, "master_repl_offset", 0);
     field(out, "second_repl_offset", -1);

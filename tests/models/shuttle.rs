@@ -241,7 +241,6 @@ fn workers(work: fn(&Store) -> Vec<String>) {
             assert!(entries.iter().all(|entry| entry.id > after), "an entry came twice");
             (seen, after) = (seen + entries.len(), entries.last().unwrap().id);
         }
-        vec![]
     };
     let parts = [(); 5].map(|()| clock.participant());
     let bodies: [Box<dyn FnOnce(Store) -> Vec<String> + Send>; 5] = [
