@@ -84,7 +84,7 @@ fn server(work: &mut Work<'_>, out: &mut String) {
     field(out, "hz", 10);
     field(out, "configured_hz", 10);
     field(out, "executable", std::env::current_exe().unwrap_or_default().display());
-    field(out, "config_file", keyspace.clients.settings.file.read());
+    field(out, "config_file", &*keyspace.clients.settings.file.read());
 }
 
 fn clients(work: &mut Work<'_>, out: &mut String) {
