@@ -74,22 +74,17 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let shared = Shared { store: store.clone(), stopped, acceptor };
         let runtime = runtime(config.threads)?;
-        let thread = thread::Builder::new().name("larder-server".into());
-        let thread = thread.spawn(move || runtime.block_on(accept::serve(listeners, shared)))?;
         let sender = stop.clone();
         let on_shutdown: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
             sender.send_replace(true);
         });
+        // Before anybody is served: the first command may be SHUTDOWN.
         clients(store).on_shutdown(Arc::clone(&on_shutdown));
-        Ok(Server {
-            store: store.clone(),
-            addrs,
-            secure,
-            unix: config.unix_socket,
-            stop,
-            on_shutdown,
-            thread: Some(thread),
-        })
+        let (store, unix) = (store.clone(), config.unix_socket);
+        let mut server = Server { store, addrs, secure, unix, stop, on_shutdown, thread: None };
+        let thread = thread::Builder::new().name("larder-server".into());
+        server.thread = Some(thread.spawn(move || runtime.block_on(accept::serve(listeners, shared)))?);
+        Ok(server)
     }
 
     /// The addresses it listens at for TLS.
