@@ -185,7 +185,7 @@ impl Shared {
                 let is_near = peer.ip().to_canonical().is_loopback();
                 match &self.acceptor {
                     Some(acceptor) if is_secure => {
-                        self.admit_secure(stream, acceptor.clone(), origin, is_near, tasks);
+                        self.admit_secure(stream, acceptor, origin, is_near, tasks);
                     }
                     _ => self.admit(stream, origin, is_near, tasks),
                 }
@@ -224,7 +224,7 @@ impl Shared {
     fn admit_secure(
         &self,
         stream: TcpStream,
-        acceptor: Acceptor,
+        acceptor: &Acceptor,
         origin: Origin,
         is_near: bool,
         tasks: &mut JoinSet<()>,
@@ -232,7 +232,7 @@ impl Shared {
         if self.refusal(is_near).is_some() {
             return;
         }
-        let (store, session) = (self.store.clone(), self.session(origin));
+        let (store, session, acceptor) = (self.store.clone(), self.session(origin), acceptor.clone());
         tasks.spawn(async move {
             let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
             if let Ok(Ok(stream)) = shaken
@@ -244,8 +244,8 @@ impl Shared {
     }
 
     #[cfg(not(feature = "tls"))]
-    fn admit_secure(&self, _: TcpStream, never: Acceptor, _: Origin, _: bool, _: &mut JoinSet<()>) {
-        match never {}
+    fn admit_secure(&self, _: TcpStream, never: &Acceptor, _: Origin, _: bool, _: &mut JoinSet<()>) {
+        match *never {}
     }
 
     /// Why a client is not served, if it is not.
