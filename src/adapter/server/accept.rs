@@ -20,11 +20,14 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// How often idle and slow clients are looked for.
 const ROUND: Duration = Duration::from_millis(100);
+/// Connections accepted before those that are there have their turn: whoever opens them faster than they are served
+/// waits in the system's queue, and not everybody else here.
+const ACCEPTS: usize = 16;
 /// How long nothing is accepted after accepting failed: the process may be out of descriptors.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long a refused client is given to take the reason.
@@ -150,6 +153,7 @@ pub(super) async fn serve(listeners: Vec<Listener>, mut shared: Shared) {
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = Watch::default();
     let mut stopped = shared.stopped.clone();
+    let mut accepts = 0_usize;
     loop {
         let next = poll_fn(|task| {
             let ready = listening.iter().map(|listener| listener.poll_accept(task)).find(Poll::is_ready);
@@ -161,7 +165,13 @@ pub(super) async fn serve(listeners: Vec<Listener>, mut shared: Shared) {
             _ = rounds.tick() => watch.round(&shared.store),
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             accepted = next => match accepted {
-                Ok(stream) => shared.welcome(stream, &mut tasks),
+                Ok(stream) => {
+                    shared.welcome(stream, &mut tasks);
+                    accepts = accepts.wrapping_add(1);
+                    if accepts.is_multiple_of(ACCEPTS) {
+                        yield_now().await;
+                    }
+                }
                 Err(_) => sleep(PAUSE).await,
             },
         }
