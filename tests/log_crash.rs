@@ -9,6 +9,7 @@ mod support;
 use larder::log::{Fsync, Health, Mutant};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use support::ledger::{Opened, Plan, Stand, Worker, open_ledger};
+use support::parallel;
 use support::rng::Rng;
 use support::sim::{Fault, Sim};
 
@@ -81,22 +82,6 @@ impl Trial {
     }
 }
 
-/// Runs trials on two threads until one of them says it is enough.
-fn campaign(trials: &[Trial], each: impl Fn(Trial) -> bool + Sync) {
-    let next = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(trial) = trials.get(next.fetch_add(1, Relaxed) as usize) {
-                    if !each(*trial) {
-                        next.store(u64::MAX / 2, Relaxed);
-                    }
-                }
-            });
-        }
-    });
-}
-
 /// Every operation of every workload as the one at which the power goes.
 fn trials(seeds: u64, mutant: Mutant, faults: bool) -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -125,7 +110,8 @@ fn nothing_acknowledged_is_lost_in_a_crash() {
     for faults in [false, true] {
         let seeds = number("CRASH_SEEDS", 2).div_ceil(if faults { 8 } else { 1 });
         let trials = trials(seeds, Mutant::None, faults);
-        campaign(&trials, |trial| {
+        parallel::trials(trials.len() as u64, |at| {
+            let trial = trials[at as usize];
             let run = trial.run();
             assert!(
                 run.is_ok(),
@@ -150,7 +136,8 @@ fn every_wrong_protocol_is_caught() {
         let mut trials = trials(number("MUTANT_SEEDS", 12), mutant, needs_faults);
         Rng::new(5).shuffle(&mut trials);
         let (caught, tried) = (AtomicU64::new(0), AtomicU64::new(0));
-        campaign(&trials, |trial| {
+        parallel::trials(trials.len() as u64, |at| {
+            let trial = trials[at as usize];
             tried.fetch_add(1, Relaxed);
             // A log that is not what it should be may also panic: that is caught too.
             let run = std::panic::catch_unwind(|| trial.run());

@@ -10,6 +10,7 @@ use larder::log::fs::Disk;
 use larder::log::{Fsync, Mutant};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use support::ledger::{Opened, Plan, Worker, open_ledger};
+use support::parallel::trials;
 use support::rng::Rng;
 use support::sim::Sim;
 
@@ -116,25 +117,14 @@ fn mutate(sim: &Sim, plan: Plan, last: u64, rng: &mut Rng) -> Result<Seen, Strin
 fn damage_is_named_or_harmless() {
     let count: u64 = std::env::var("DAMAGE").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let counts = [(); 3].map(|()| AtomicU64::new(0));
-    let next = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Relaxed);
-                    if number >= SEEDS {
-                        return;
-                    }
-                    let (sim, plan, last) = directory(number);
-                    for seed in 0..count / SEEDS {
-                        let seen = mutate(&sim, plan, last, &mut Rng::new(number << 32 | seed));
-                        let seen =
-                            seen.unwrap_or_else(|why| panic!("directory {number}, seed {seed}: {why}"));
-                        counts[seen as usize].fetch_add(1, Relaxed);
-                    }
-                }
-            });
+    trials(SEEDS, |number| {
+        let (sim, plan, last) = directory(number);
+        for seed in 0..count / SEEDS {
+            let seen = mutate(&sim, plan, last, &mut Rng::new(number << 32 | seed));
+            let seen = seen.unwrap_or_else(|why| panic!("directory {number}, seed {seed}: {why}"));
+            counts[seen as usize].fetch_add(1, Relaxed);
         }
+        true
     });
     let [same, prefix, refused] = counts.map(AtomicU64::into_inner);
     println!("{same} read the same, {prefix} an exact prefix, {refused} refused by file and offset");

@@ -12,6 +12,7 @@ use std::io::{ErrorKind, Result};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use support::parallel::trials;
 use support::rng::Rng;
 
 type Files = Arc<BTreeMap<String, Arc<Vec<u8>>>>;
@@ -136,26 +137,17 @@ fn a_flipped_bit_is_found_wherever_it_is() {
     let (positions, bytes) = (number("POSITIONS", 60) as u64, number("MEGABYTES", 1) * 1_000_000);
     let (files, in_base) = directory(bytes);
     let names: Vec<&String> = files.keys().filter(|name| !name.ends_with(".manifest")).collect();
-    let (next, found, torn) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let trial = next.fetch_add(1, Relaxed);
-                    if trial >= positions {
-                        return;
-                    }
-                    let mut rng = Rng::new(trial + 1);
-                    let name = names[trial as usize % names.len()].clone();
-                    let at = rng.below(files[&name].len()) as u64;
-                    let disk = Flipped { files: Arc::clone(&files), name, at, bit: rng.below(8) as u8 };
-                    match judge(&disk, in_base) {
-                        Judged::Found => found.fetch_add(1, Relaxed),
-                        Judged::Torn => torn.fetch_add(1, Relaxed),
-                    };
-                }
-            });
-        }
+    let (found, torn) = (AtomicU64::new(0), AtomicU64::new(0));
+    trials(positions, |trial| {
+        let mut rng = Rng::new(trial + 1);
+        let name = names[trial as usize % names.len()].clone();
+        let at = rng.below(files[&name].len()) as u64;
+        let disk = Flipped { files: Arc::clone(&files), name, at, bit: rng.below(8) as u8 };
+        match judge(&disk, in_base) {
+            Judged::Found => found.fetch_add(1, Relaxed),
+            Judged::Torn => torn.fetch_add(1, Relaxed),
+        };
+        true
     });
     let sizes: Vec<usize> = names.iter().map(|name| files[*name].len()).collect();
     println!(

@@ -44,15 +44,14 @@ pub struct User {
 
 impl User {
     fn new(name: &[u8], rules: Rules) -> Arc<User> {
-        let user = User {
+        // No lock is taken here: the first user is made where no other thread may have its turn, in a model neither.
+        Arc::new(User {
             name: Bytes::from(name),
-            rules: RwLock::default(),
-            unlimited: AtomicBool::new(false),
-            open: AtomicBool::new(false),
+            unlimited: AtomicBool::new(rules.are_unlimited()),
+            open: AtomicBool::new(rules.on && rules.nopass),
             gone: AtomicBool::new(false),
-        };
-        user.set(rules);
-        Arc::new(user)
+            rules: RwLock::new(Arc::new(rules)),
+        })
     }
 
     fn set(&self, rules: Rules) {

@@ -90,7 +90,7 @@ impl Tracking {
     }
 
     fn forget_keys(&self) {
-        for stripe in self.stripes() {
+        for stripe in self.made() {
             let gone: Vec<_> = stripe.lock().drain().collect();
             self.keys.fetch_sub(gone.len(), Relaxed);
         }
@@ -100,6 +100,11 @@ impl Tracking {
         // Keys come with a hash that is keyed for each store; this one only spreads them within a stripe.
         let readers = || Mutex::new(HashMap::with_hasher(ahash::RandomState::with_seeds(5, 6, 7, 8)));
         self.read.get_or_init(|| Box::new(std::array::from_fn(|_| readers())))
+    }
+
+    /// Those there are: none before the first client tracked.
+    fn made(&self) -> impl Iterator<Item = &Mutex<Readers>> + Clone {
+        self.read.get().into_iter().flat_map(|stripes| stripes.iter())
     }
 
     fn stripe(&self, hash: u64) -> &Mutex<Readers> {
@@ -116,7 +121,7 @@ impl Tracking {
         let trackers = self.trackers.read();
         let prefixes: std::collections::BTreeSet<&Bytes> =
             trackers.values().flat_map(|tracker| &tracker.options.prefixes).collect();
-        let items = self.stripes().iter().map(|stripe| stripe.lock().values().map(Vec::len).sum::<usize>());
+        let items = self.made().map(|stripe| stripe.lock().values().map(Vec::len).sum::<usize>());
         [trackers.len(), self.keys.load(Relaxed), items.sum(), prefixes.len()]
     }
 
@@ -136,7 +141,7 @@ impl Tracking {
     /// Gives up keys over the bound: their readers are told that they changed.
     pub fn shrink(&self, clients: &Clients, broker: &Arc<Broker>, after: &mut After) {
         let max = usize::try_from(self.max_keys.load(Relaxed)).unwrap_or(0);
-        for stripe in self.stripes().iter().cycle().take(2 * STRIPES) {
+        for stripe in self.made().cycle().take(2 * STRIPES) {
             let over = self.keys.load(Relaxed).saturating_sub(max);
             if over == 0 || max == 0 {
                 return;

@@ -17,14 +17,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// commands as there.
 const ELSEWHERE: &[(&str, &str)] = &[
     (
-        "bgrewriteaof bgsave failover pfdebug pfselftest psync replconf replicaof save slaveof sync cluster|addslots \
+        "failover psync replconf replicaof slaveof sync cluster|addslots \
          cluster|addslotsrange cluster|bumpepoch cluster|count-failure-reports cluster|delslots \
          cluster|delslotsrange cluster|failover cluster|flushslots cluster|forget cluster|meet cluster|replicas \
          cluster|replicate cluster|reset cluster|saveconfig cluster|set-config-epoch cluster|setslot \
          cluster|slaves module|load module|loadex module|unload",
         "admin slow dangerous",
     ),
-    ("lastsave", "admin fast dangerous"),
     ("cluster|links", "slow"),
     (
         "eval eval_ro evalsha evalsha_ro fcall fcall_ro function|dump function|kill function|list function|stats \
@@ -33,7 +32,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("function|delete function|load function|restore", "write slow scripting"),
     ("migrate restore-asking", "keyspace write slow dangerous"),
-    ("asking readonly readwrite", "fast connection"),
 ];
 
 /// What rules can name under a profile.

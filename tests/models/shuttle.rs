@@ -60,6 +60,22 @@ fn thread<R: Send + 'static>(store: &Store, body: impl FnOnce(Store) -> R + Send
     spawn(move || body(store))
 }
 
+/// What a thread does; it answers what it took.
+type Body = Box<dyn FnOnce(Store) -> Vec<String> + Send>;
+
+/// Starts threads that all take part in the clock: when those who are not done wait, their time is over.
+fn start<const N: usize>(store: &Store, clock: &Clock, bodies: [Body; N]) -> Vec<JoinHandle<Vec<String>>> {
+    // All parts are there before the first thread is.
+    let parts = [(); N].map(|()| clock.participant());
+    let start = |(body, part): (Body, _)| {
+        thread(store, move |store| {
+            let _part = part;
+            body(store)
+        })
+    };
+    bodies.into_iter().zip(parts).map(start).collect()
+}
+
 fn below(bound: u32) -> u32 {
     thread_rng().gen_range(0..bound)
 }
@@ -113,9 +129,7 @@ fn queue(pop: fn(&Store) -> Vec<String>) {
         Reply::Null | Reply::NullArray => vec![],
         other => panic!("{other:?}"),
     };
-    // All take part in the clock: when those who are not done wait, their time is over.
-    let parts = [(); 6].map(|()| clock.participant());
-    let bodies: [Box<dyn FnOnce(Store) -> Vec<String> + Send>; 6] = [
+    let bodies: [Body; 6] = [
         Box::new(push(["1", "2"])),
         Box::new(push(["3", "4"])),
         Box::new(moved),
@@ -123,13 +137,7 @@ fn queue(pop: fn(&Store) -> Vec<String>) {
         Box::new(gives_up),
         Box::new(asks),
     ];
-    let start = |(body, part): (Box<dyn FnOnce(Store) -> Vec<String> + Send>, _)| {
-        thread(&store, move |store| {
-            let _part = part;
-            body(store)
-        })
-    };
-    let threads: Vec<_> = bodies.into_iter().zip(parts).map(start).collect();
+    let threads = start(&store, &clock, bodies);
     let mut found: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     found.extend(texts(store.lrange("q", ..).unwrap()));
     found.extend(texts(store.lrange("r", ..).unwrap()));
@@ -242,22 +250,15 @@ fn workers(work: fn(&Store) -> Vec<String>) {
             (seen, after) = (seen + entries.len(), entries.last().unwrap().id);
         }
     };
-    let parts = [(); 5].map(|()| clock.participant());
-    let bodies: [Box<dyn FnOnce(Store) -> Vec<String> + Send>; 5] = [
+    let bodies: [Body; 5] = [
         Box::new(add(["1", "2"])),
         Box::new(add(["3", "4"])),
         Box::new(move |store| work(&store)),
         Box::new(move |store| work(&store)),
         Box::new(gives_up),
     ];
+    let threads = start(&store, &clock, bodies);
     let follower = thread(&store, follows);
-    let start = |(body, part): (Box<dyn FnOnce(Store) -> Vec<String> + Send>, _)| {
-        thread(&store, move |store| {
-            let _part = part;
-            body(store)
-        })
-    };
-    let threads: Vec<_> = bodies.into_iter().zip(parts).map(start).collect();
     let mut found: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     follower.join().unwrap();
     // What was given to the one who left is pending, and what nobody was given is new.

@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod locks {
     pub use std::sync::{Mutex, MutexGuard};
 }
+pub mod parallel;
 pub mod rng;
 pub mod rows;
 pub mod sim;
