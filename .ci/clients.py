@@ -12,6 +12,7 @@ back. It prints only what may not differ: no ids, no addresses, no times. It mus
 import difflib
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -202,13 +203,14 @@ def compare(program):
 
 
 def unlisted():
-    """Programs of tests/clients that no entry runs."""
+    """Programs of tests/clients that neither an entry runs nor the stage that goes by TCP."""
     commands = {os.path.basename(word) for _, command, _ in PROGRAMS for word in command}
-    for folder, _, files in os.walk(CLIENTS):
-        for file in files:
-            stem, end = os.path.splitext(file)
-            if end in (".sh", ".py", ".js", ".go", ".rs") and not {file, stem} & (commands | HELPERS):
-                yield os.path.relpath(os.path.join(folder, file), CLIENTS)
+    with open(os.path.join(os.path.dirname(__file__), "clients-tcp"), encoding="utf-8") as script:
+        commands |= {os.path.basename(word) for word in re.split(r'[\s"()]+', script.read())}
+    for path in subprocess.check_output(["git", "ls-files", CLIENTS], cwd=ROOT, text=True).splitlines():
+        stem, end = os.path.splitext(os.path.basename(path))
+        if end in (".sh", ".py", ".js", ".go", ".rs") and not {stem + end, stem} & (commands | HELPERS):
+            yield path
 
 
 HELPERS = {"lib.js", "control.py", "lib.py", "lib.rs", "keeper.rs"}
