@@ -1,8 +1,11 @@
 //! The writing end of the log.
 //!
 //! Units enter the buffer under the guards of their shards, so their order is the order of the locks ([`Log::append`]).
-//! Waiting comes after, without guards ([`Log::wait`]): whoever gets the files first writes and syncs all that is in the
-//! buffer, for all who wait behind it. That is group commit, without a thread of its own.
+//! Waiting comes after, without guards ([`Log::wait`]): whoever comes first writes and syncs all that is in the buffer, for
+//! all who wait meanwhile; when that is done they are woken at once, and what they add while the next one syncs goes
+//! together again. That is group commit, without a thread of its own. (Waiting for the lock of the files instead, one was
+//! served at a time: the one who had just synced came back with its next unit and had the lock again before anybody who
+//! slept for it. 64 writers together were 1.3 times as fast as one.)
 //!
 //! When the disk fails:
 //!
@@ -69,6 +72,9 @@ pub struct Log {
     pub(super) state: Mutex<State>,
     /// Taken before any guard of a shard and before `state`, never after.
     pub(super) io: Mutex<Files>,
+    /// Whether somebody writes and syncs for those who wait.
+    leads: Mutex<bool>,
+    led: Condvar,
     /// The last unit that is safe.
     durable: AtomicU64,
     /// Whether writes are refused.
@@ -209,6 +215,8 @@ impl Log {
             fsync,
             state: Mutex::new(state),
             io: Mutex::new(files),
+            leads: Mutex::new(false),
+            led: Condvar::new(),
             durable: AtomicU64::new(lsn),
             refuses: AtomicBool::new(false),
             buffered: AtomicUsize::new(0),
@@ -276,14 +284,28 @@ impl Log {
 
     #[cold]
     fn write_for(&self, lsn: u64) -> Result<()> {
+        let mut leads = self.leads.lock();
         while self.durable() < lsn {
-            let mut io = self.io.lock();
-            if self.durable() < lsn {
-                let early = self.mutant == Mutant::AcknowledgedEarly;
-                self.turn(&mut io, !early).map_err(Error::NotDurable)?;
+            if *leads {
+                self.led.wait(&mut leads);
+                continue;
             }
+            *leads = true;
+            drop(leads);
+            let turned = self.lead(lsn);
+            leads = self.leads.lock();
+            *leads = false;
+            self.led.notify_all();
+            turned.map_err(Error::NotDurable)?;
         }
         Ok(())
+    }
+
+    /// Writes and syncs what is in the buffer, unless somebody who has the files for another reason just did.
+    fn lead(&self, lsn: u64) -> Result<(), String> {
+        let mut io = self.io.lock();
+        let early = self.mutant == Mutant::AcknowledgedEarly;
+        if self.durable() < lsn { self.turn(&mut io, !early) } else { Ok(()) }
     }
 
     /// Refuses a write that has not begun, while the log could not take it.
