@@ -303,6 +303,8 @@ impl Log {
 
     /// Writes and syncs what is in the buffer, unless somebody who has the files for another reason just did.
     fn lead(&self, lsn: u64) -> Result<(), String> {
+        // Those who were woken with this one are about to add their next units, which the same sync can take.
+        std::thread::yield_now();
         let mut io = self.io.lock();
         let early = self.mutant == Mutant::AcknowledgedEarly;
         if self.durable() < lsn { self.turn(&mut io, !early) } else { Ok(()) }
