@@ -72,7 +72,7 @@ impl Header {
         let text = std::str::from_utf8(&input[..end]).ok()?;
         let rest = text.strip_prefix("#LD1")?;
         let loose = rest.starts_with('+');
-        let rest = rest[1..].strip_prefix("len:")?;
+        let rest = rest.strip_prefix(['+', ';'])?.strip_prefix("len:")?;
         let (len, rest) = rest.split_once(";lsn:")?;
         let (lsn, rest) = rest.split_once(";crc:")?;
         let crc = u32::from_str_radix(rest.get(..8)?, 16).ok()?;
@@ -281,6 +281,9 @@ mod tests {
         assert_eq!(header.text().len(), HEADER);
         assert_eq!(Header::parse(header.text().replace("1a2b", "1A2B").as_bytes()), None);
         assert_eq!(Header::parse(header.text().replace("len:0", "len:+").as_bytes()), None);
+        for kind in ["", "é", "x"] {
+            assert_eq!(Header::parse(header.text().replacen(';', kind, 1).as_bytes()), None);
+        }
     }
 
     /// The value every description of CRC-32C gives for these digits.
