@@ -110,6 +110,10 @@ impl Manifest {
         if text.is_empty() {
             return Err(damaged(&manifest.name(), 0, "it is empty"));
         }
+        // Whoever writes one names at least the file he goes on in.
+        if manifest.parts().next().is_none() {
+            return Err(damaged(&manifest.name(), 0, "it names no file that counts"));
+        }
         Ok(manifest)
     }
 
@@ -207,6 +211,13 @@ mod tests {
         assert_eq!(manifest.incrs, [manifest.incr_part(2)]);
         assert_eq!(manifest.base, Some(manifest.base_part(2)));
         assert!(!manifest.checked);
+    }
+
+    #[test]
+    fn one_that_names_nothing_is_damaged() {
+        for text in ["", "file appendonly.aof.1.incr.aof seq 1 type h\n"] {
+            assert!(Manifest::parse("appendonly.aof", text.as_bytes()).is_err(), "{text:?}");
+        }
     }
 
     #[test]
