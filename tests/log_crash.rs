@@ -188,7 +188,9 @@ fn fail_once(plan: Plan, at: u64, length: u64, fault: Fault) -> Result<(bool, u6
         let mut worker = Worker::new(&log, plan, last, 0);
         worker.work(&sim);
         sim.end_faults();
-        log.tick(u64::MAX / 2);
+        if log.tick(u64::MAX / 2) {
+            log.sync_aside();
+        }
         if let Health::Lost(_) = log.health() {
             worker.rewrite().map_err(|e| format!("a new base: {e}"))?;
         }

@@ -2,8 +2,9 @@
 //! the log. A store in memory has none of this, and pays one load of a flag for each unit.
 
 use super::snapshot::Progress;
-use super::{Keyspace, Unit, Work};
+use super::{Keyspace, Work};
 use crate::Result;
+use crate::effect::Told;
 use crate::log::fs::Disk;
 use crate::log::writer::Bell;
 use crate::log::{Fsync, Log};
@@ -56,10 +57,11 @@ pub struct Saves {
 }
 
 impl Durable {
-    /// The last handle is gone: what is in the buffer goes to the disk, if that is possible.
+    /// The last handle is gone: what is in the buffer goes to the disk, if that is possible. The directory is free then,
+    /// before the memory is: that takes a second where there are many millions of keys.
     pub(super) fn leave(&self) {
-        if let Some(log) = &self.log {
-            let _ = log.flush();
+        if self.log.as_ref().is_none_or(|log| log.flush().is_ok()) {
+            self.disk.unlock();
         }
         self.bell.ring();
     }
@@ -102,14 +104,14 @@ impl Keyspace {
     }
 
     /// Takes what a unit did, under its guards; answers its number.
-    pub(super) fn record(&self, unit: Unit) -> u64 {
+    pub(super) fn record(&self, unit: &Told) -> u64 {
         let mut lsn = 0;
         if let Some(durable) = self.durable.get() {
             durable.saves.changes.fetch_add(1, Relaxed);
-            lsn = durable.log.as_ref().map_or(0, |log| log.append(&unit));
+            lsn = durable.log.as_ref().map_or(0, |log| log.append(unit));
         }
         if self.gathers.load(Relaxed) {
-            self.effects.lock().push(unit);
+            self.effects.lock().push(unit.to_unit());
         }
         lsn
     }
@@ -165,8 +167,30 @@ impl Keyspace {
 }
 
 impl Work<'_> {
-    /// The shards of a unit's keys remember its number, for those who read there.
-    pub(super) fn mark_shards(&mut self, lsn: u64) {
-        self.each_held_for_writing(|shard| shard.lsn = lsn);
+    /// Where effects go: a shard lends what an earlier unit has written its own in.
+    pub(super) fn told(&mut self) -> &mut Told {
+        if self.told.is_none() {
+            let mut spare = None;
+            self.each_held_for_writing(|shard| spare = spare.take().or_else(|| shard.told.take()));
+            self.told = Some(spare.unwrap_or_default());
+        }
+        self.told.get_or_insert_default()
+    }
+
+    /// Has what was told recorded, and lends its memory to the next unit; answers the unit's number, if it told anything.
+    pub(super) fn record_told(&mut self) -> Option<u64> {
+        /// More room than this is given back.
+        const ROOM: usize = 1 << 12;
+        let mut told = self.told.take()?;
+        let lsn = (!told.is_empty()).then(|| self.keyspace().record(&told));
+        told.clear();
+        let mut told = (told.capacity() <= ROOM).then_some(told);
+        self.each_held_for_writing(|shard| {
+            shard.lsn = lsn.unwrap_or(shard.lsn);
+            if told.is_some() {
+                shard.told = told.take();
+            }
+        });
+        lsn
     }
 }

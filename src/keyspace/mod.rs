@@ -14,7 +14,7 @@ pub mod wait;
 pub mod watch;
 mod work;
 
-pub use crate::effect::{Effect, Unit};
+pub use crate::effect::{Effect, Told, Unit};
 pub use durable::Durable;
 pub use work::{Expiry, Place, Taken, Work, string_payload};
 

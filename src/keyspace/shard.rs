@@ -7,6 +7,7 @@ use super::watch::Watches;
 use super::{Key, KeyIndex};
 use crate::ds::deadlines::Deadlines;
 use crate::ds::table::Table;
+use crate::effect::Told;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -73,6 +74,8 @@ pub struct Shard {
     pub scratch: Vec<u8>,
     /// Parts that were emptied and that a snapshot has still to tell.
     pub relics: Vec<Box<Space>>,
+    /// What effects are written in, where they are recorded; lent to one unit at a time.
+    pub told: Option<Box<Told>>,
     /// How many keys expired.
     pub expired: AtomicU64,
     /// The number of the last logged unit that wrote here.

@@ -12,7 +12,8 @@
 //!
 //! Header and commands are written at once. All of the format is in this file.
 
-use crate::effect::{Effect, Unit};
+pub use crate::effect::command;
+use crate::effect::{Effect, Told, Unit, counted};
 use crate::resp::{Parser, Request};
 use crate::{Bytes, num};
 use crc32c::{crc32c, crc32c_append};
@@ -92,14 +93,13 @@ pub struct Encoder {
 
 impl Encoder {
     /// Appends a unit: MULTI and EXEC around it if it has more than one effect, and SELECT where the database changes.
-    pub fn unit(&mut self, unit: &[Effect], out: &mut Vec<u8>) {
-        if unit.len() > 1 {
-            self.select(unit[0].db, out);
-            out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
-        }
-        for effect in unit {
-            self.select(effect.db, out);
-            command(effect.args.iter().map(|arg| &**arg), out);
+    pub fn unit(&mut self, unit: &Told, out: &mut Vec<u8>) {
+        for (number, (db, command)) in unit.commands().enumerate() {
+            self.select(db, out);
+            if number == 0 && unit.len() > 1 {
+                out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+            }
+            out.extend_from_slice(command);
         }
         if unit.len() > 1 {
             out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
@@ -114,28 +114,12 @@ impl Encoder {
     }
 }
 
-/// Appends a command as a client sends it.
-pub fn command<'a>(words: impl ExactSizeIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
-    counted(b'*', words.len(), out);
-    for word in words {
-        counted(b'$', word.len(), out);
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-fn counted(kind: u8, count: usize, out: &mut Vec<u8>) {
-    out.push(kind);
-    num::write_i64(out, count as i64);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Writes units as frames of about a megabyte, as they stand behind a base.
 pub fn write_units(seq: u64, units: &[Unit], out: &mut dyn std::io::Write) -> std::io::Result<()> {
     const ENOUGH: usize = 1 << 20;
     let (mut chain, mut encoder, mut commands) = (chain_of(seq), Encoder::default(), Vec::new());
     for (number, unit) in units.iter().enumerate() {
-        encoder.unit(unit, &mut commands);
+        encoder.unit(&Told::from(&unit[..]), &mut commands);
         if commands.len() >= ENOUGH || number + 1 == units.len() {
             let header = Header::of(chain, false, number as u64 + 1, &commands);
             out.write_all(header.text().as_bytes())?;
@@ -301,7 +285,7 @@ mod tests {
             vec![effect(0, "RPUSH l x y")],
         ];
         let (mut encoder, mut bytes) = (Encoder::default(), Vec::new());
-        units.iter().for_each(|unit| encoder.unit(unit, &mut bytes));
+        units.iter().for_each(|unit| encoder.unit(&Told::from(&unit[..]), &mut bytes));
         let (mut parser, mut decoder, mut at, mut read) =
             (Parser::default(), Decoder::default(), 0, Vec::new());
         while let Front::Command(len) = front(&mut parser, &bytes[at..]) {

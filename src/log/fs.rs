@@ -20,6 +20,8 @@ pub trait Disk: Send + Sync {
     fn sync_names(&self) -> Result<()>;
     /// Keeps other openers out for as long as this directory is in use. Answers false if somebody else does.
     fn lock(&self) -> Result<bool>;
+    /// Lets others in again, once everything is written.
+    fn unlock(&self) {}
 }
 
 /// An open file.

@@ -29,7 +29,7 @@ pub use open::{Found, Loader, Options, open};
 pub use switch::{Rebase, Switch};
 pub use writer::{Fsync, Health, Log, Sizes};
 
-pub use crate::effect::{Effect, Unit};
+pub use crate::effect::{Effect, Told, Unit};
 
 /// An error about a snapshot that is damaged at its beginning, for loaders outside of this crate.
 pub fn damaged(what: String) -> crate::Error {

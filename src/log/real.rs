@@ -75,6 +75,10 @@ impl fs::Disk for Directory {
         }
         Ok(true)
     }
+
+    fn unlock(&self) {
+        *self.lock.lock() = None;
+    }
 }
 
 /// A file, and where the next bytes go. It is not opened for appending: then nothing could be written again in place.

@@ -19,7 +19,7 @@ use super::fs::{self, Disk, File};
 use super::manifest::Manifest;
 use super::mutant::Mutant;
 use super::open::{self, Found, Loader, Report};
-use crate::effect::Effect;
+use crate::effect::Told;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex};
@@ -61,8 +61,14 @@ pub struct Sizes {
     pub buffered: usize,
 }
 
-/// More than this many bytes not written yet, and writers help.
+/// More than this many bytes not written yet, and whoever wrote last writes them, if the files are free: its own processor
+/// has them, and it is a matter of some ten microseconds.
+const HANDFUL: usize = 1 << 17;
+/// More than this many, and the files are waited for.
 const BUFFER: usize = 1 << 24;
+
+/// A buffer that took no more than this is kept for the next units.
+const SPARE: usize = 1 << 20;
 
 /// The log of a store.
 pub struct Log {
@@ -72,6 +78,9 @@ pub struct Log {
     pub(super) state: Mutex<State>,
     /// Taken before any guard of a shard and before `state`, never after.
     pub(super) io: Mutex<Files>,
+    /// The sync that goes on without `io`; taken after it.
+    aside: Mutex<Aside>,
+    aside_ended: Condvar,
     /// Whether somebody writes and syncs for those who wait.
     leads: Mutex<bool>,
     led: Condvar,
@@ -106,8 +115,9 @@ pub(super) struct State {
 pub(super) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    fn with_capacity(capacity: usize) -> Buffer {
-        let mut bytes = Vec::with_capacity(capacity.max(HEADER));
+    /// An empty one, in the memory of a vector.
+    fn over(mut bytes: Vec<u8>) -> Buffer {
+        bytes.clear();
         bytes.resize(HEADER, 0);
         Buffer(bytes)
     }
@@ -142,11 +152,13 @@ pub(super) struct Frame {
 pub(super) struct Files {
     pub manifest: Manifest,
     /// The last file of units, where its good part ends, and the chain's value there.
-    pub file: Box<dyn File>,
+    pub file: Arc<dyn File>,
     pub size: u64,
     pub chain: u32,
     /// A frame that could not be written.
     stuck: Option<Frame>,
+    /// What the last frame stood in, for the units after those that enter now.
+    spare: Vec<u8>,
     /// There may be bytes behind the good part.
     dirty: bool,
     /// There are bytes that were not synced, up to this unit.
@@ -155,6 +167,14 @@ pub(super) struct Files {
     /// Bytes of the files of units before the last.
     pub earlier: u64,
     synced_at: u64,
+}
+
+/// A sync beside which the file is written on.
+#[derive(Default)]
+struct Aside {
+    runs: bool,
+    /// How the last one failed, until somebody has taken that to heart: a file tells of a failure once.
+    failed: Option<String>,
 }
 
 /// What wakes whoever keeps the log.
@@ -192,17 +212,18 @@ impl Log {
         let Found { disk, manifest, file, size, chain, lsn, report, mutant } = found;
         let state = State {
             encoder: Encoder::default(),
-            buffer: Buffer::with_capacity(0),
+            buffer: Buffer::over(Vec::new()),
             lsn,
             drops: false,
             health: Health::Fine,
         };
         let files = Files {
             manifest,
-            file,
+            file: file.into(),
             size,
             chain,
             stuck: None,
+            spare: Vec::new(),
             dirty: false,
             unsynced: false,
             written: lsn,
@@ -215,6 +236,8 @@ impl Log {
             fsync,
             state: Mutex::new(state),
             io: Mutex::new(files),
+            aside: Mutex::default(),
+            aside_ended: Condvar::new(),
             leads: Mutex::new(false),
             led: Condvar::new(),
             durable: AtomicU64::new(lsn),
@@ -232,7 +255,7 @@ impl Log {
     // ---- units
 
     /// Takes a unit and answers its number. To be called under the guards of its shards: takes no lock but an innermost one.
-    pub fn append(&self, unit: &[Effect]) -> u64 {
+    pub fn append(&self, unit: &Told) -> u64 {
         let mut state = self.state.lock();
         let State { encoder, buffer, .. } = &mut *state;
         let first = buffer.len() == 0;
@@ -273,12 +296,22 @@ impl Log {
         match self.fsync {
             Fsync::Always if self.durable() >= lsn => Ok(()),
             Fsync::Always => self.write_for(lsn),
-            _ if self.buffered.load(Relaxed) < BUFFER => Ok(()),
             _ => {
-                // The policy promises nothing of this unit: a failure is told to whoever writes next.
-                let _ = self.turn(&mut self.io.lock(), false);
+                let buffered = self.buffered.load(Relaxed);
+                if buffered >= HANDFUL {
+                    self.help(buffered);
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// Writes what is in the buffer. The policy promises nothing of it: a failure is told to whoever writes next.
+    #[cold]
+    fn help(&self, buffered: usize) {
+        let io = if buffered < BUFFER { self.io.try_lock() } else { Some(self.io.lock()) };
+        if let Some(mut io) = io {
+            let _ = self.turn(&mut io, false);
         }
     }
 
@@ -356,8 +389,9 @@ impl Log {
         Arc::clone(&self.bell)
     }
 
-    /// Writes what there is, and syncs it if it is time; tries again what failed.
-    pub fn tick(&self, now_ms: u64) {
+    /// Writes what there is, and syncs it if it is time; tries again what failed. Answers true where the policy is to sync
+    /// every second and it is time to: that is [`Log::sync_aside`], for a thread that may wait.
+    pub fn tick(&self, now_ms: u64) -> bool {
         let mut io = self.io.lock();
         let pause = match self.fsync {
             Fsync::Always => 0,
@@ -368,7 +402,46 @@ impl Log {
         if due {
             io.synced_at = now_ms;
         }
-        let _ = self.turn(&mut io, due);
+        let aside = self.fsync == Fsync::EverySecond;
+        let turned = self.turn(&mut io, due && !aside);
+        aside && due && io.unsynced && turned.is_ok()
+    }
+
+    /// Syncs what is written by now, and lets others write meanwhile: a disk may take a good part of each second for it.
+    pub fn sync_aside(&self) {
+        let io = self.io.lock();
+        let (file, written) = (Arc::clone(&io.file), io.written);
+        if matches!(self.health(), Health::Lost(_)) || std::mem::replace(&mut self.aside.lock().runs, true) {
+            return;
+        }
+        drop(io);
+        let failed = file.sync().err().map(|error| error.to_string());
+        let mut aside = self.aside.lock();
+        (aside.runs, aside.failed) = (false, failed);
+        drop(aside);
+        self.aside_ended.notify_all();
+        let mut io = self.io.lock();
+        // In another file the log goes on only when this one was complete, or will not be needed.
+        if !Arc::ptr_eq(&file, &io.file) {
+            return;
+        }
+        match self.aside.lock().failed.take() {
+            Some(error) => self.lose(&mut io, &format!("a sync failed: {error}")),
+            None if matches!(self.health(), Health::Lost(_)) => {}
+            None => {
+                io.unsynced = io.written > written;
+                self.durable.fetch_max(written, Release);
+            }
+        }
+    }
+
+    /// How a sync that goes on, or has gone on, without the files failed, if it did and nobody knew.
+    fn end_aside(&self) -> std::io::Result<()> {
+        let mut aside = self.aside.lock();
+        while aside.runs {
+            self.aside_ended.wait(&mut aside);
+        }
+        aside.failed.take().map_or(Ok(()), |error| Err(std::io::Error::other(error)))
     }
 
     /// Whether there is nothing to do from time to time.
@@ -416,21 +489,19 @@ impl Log {
             return Err(why.clone());
         }
         self.write_stuck(io)?;
-        if let Some((buffer, lsn)) = self.seal() {
+        if let Some((buffer, lsn)) = self.seal(&mut io.spare) {
             self.write(io, buffer, lsn)?;
         }
         if sync && io.unsynced { self.sync(io) } else { Ok(()) }
     }
 
-    /// Takes what is in the buffer.
-    fn seal(&self) -> Option<(Buffer, u64)> {
+    /// Takes what is in the buffer. Units go on in the spare one, whose memory is there already.
+    fn seal(&self, spare: &mut Vec<u8>) -> Option<(Buffer, u64)> {
         let mut state = self.state.lock();
         if state.buffer.len() == 0 {
             return None;
         }
-        // As much room as was needed now is likely needed next, within reason.
-        let room = state.buffer.len().min(1 << 20);
-        let buffer = std::mem::replace(&mut state.buffer, Buffer::with_capacity(room));
+        let buffer = std::mem::replace(&mut state.buffer, Buffer::over(std::mem::take(spare)));
         self.buffered.store(0, Relaxed);
         Some((buffer, state.lsn))
     }
@@ -438,7 +509,7 @@ impl Log {
     /// The same at the cut of a switch: the next file's commands begin, and what a failed sync made units be dropped for is
     /// over. The caller holds every shard.
     pub(super) fn seal_for_cut(&self) -> (Option<Buffer>, u64) {
-        let sealed = self.seal();
+        let sealed = self.seal(&mut Vec::new());
         let mut state = self.state.lock();
         state.encoder = Encoder::default();
         state.drops = false;
@@ -485,6 +556,9 @@ impl Log {
                 if self.mutant == Mutant::AcknowledgedEarly {
                     self.durable.store(frame.lsn, Release);
                 }
+                if frame.bytes.capacity() <= SPARE {
+                    io.spare = frame.bytes;
+                }
                 Ok(())
             }
             Err(error) => {
@@ -509,7 +583,7 @@ impl Log {
     }
 
     pub(super) fn sync(&self, io: &mut Files) -> Result<(), String> {
-        match io.file.sync() {
+        match self.end_aside().and_then(|()| io.file.sync()) {
             Ok(()) => {
                 io.unsynced = false;
                 self.durable.store(io.written, Release);
@@ -556,7 +630,7 @@ impl Log {
     /// Goes on in another file, which holds nothing yet but its start, which is synced.
     pub(super) fn go_on(&self, io: &mut Files, file: Box<dyn File>, size: u64, chain: u32, cut: u64) {
         io.earlier += io.size;
-        (io.file, io.size, io.chain) = (file, size, chain);
+        (io.file, io.size, io.chain) = (file.into(), size, chain);
         (io.unsynced, io.dirty, io.written) = (false, false, cut);
         self.durable.store(cut, Release);
         self.log_size.store(io.earlier + io.size, Relaxed);

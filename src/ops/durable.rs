@@ -181,7 +181,9 @@ pub fn turn(keyspace: &Keyspace, durable: &Durable) -> Duration {
     let now = wall_ms();
     let mut next = LATE;
     if let Some(log) = &durable.log {
-        log.tick(now);
+        if log.tick(now) {
+            sync_aside(keyspace);
+        }
         let is_lost = matches!(log.health(), Health::Lost(_));
         let sizes = log.sizes();
         let rested = now.saturating_sub(durable.healed_ms.load(Relaxed)) >= 1000;
@@ -199,6 +201,16 @@ pub fn turn(keyspace: &Keyspace, durable: &Durable) -> Duration {
         next = next.min(Duration::from_millis(due.saturating_sub(now).clamp(100, 1000)));
     }
     next
+}
+
+/// Has the log synced by a thread that ends with that, while the keeper goes on writing.
+fn sync_aside(keyspace: &Keyspace) {
+    let sync = |keyspace: &Keyspace| keyspace.log().into_iter().for_each(Log::sync_aside);
+    let Some(store) = keyspace.handle() else { return };
+    let thread = std::thread::Builder::new().name("larder-sync".into());
+    if thread.spawn(move || sync(&store)).is_err() {
+        sync(keyspace);
+    }
 }
 
 /// Has a thread of its own keep a store, for as long as that lives.

@@ -3,7 +3,7 @@
 //! so a crash at any later step would find it too.
 
 use super::*;
-use crate::log::{self, Effect, Fsync, Loader, Log, Mutant, Options, Unit};
+use crate::log::{self, Effect, Fsync, Loader, Log, Mutant, Options, Told, Unit};
 use sim::{Fault, Sim};
 use std::io::Read;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ fn two_writers(sim: &Sim, log: Log) -> usize {
     let write = |name: &'static str| {
         let (sim, log) = (sim.clone(), log.clone());
         move || {
-            let lsn = log.append(&unit(name));
+            let lsn = log.append(&Told::from(&unit(name)[..]));
             let acknowledged = log.wait(lsn).is_ok();
             assert!(!acknowledged || survives(&sim, name), "{name} was acknowledged and can be lost");
             usize::from(acknowledged)
@@ -103,7 +103,7 @@ fn a_flush_beside_a_writer() {
             let log = log.clone();
             move || log.close()
         });
-        let lsn = log.append(&unit("a"));
+        let lsn = log.append(&Told::from(&unit("a")[..]));
         log.wait(lsn).unwrap();
         assert!(survives(&sim, "a"), "a was acknowledged and can be lost");
         flusher.join().unwrap().unwrap();

@@ -4,7 +4,7 @@
 use super::rng::Rng;
 use super::sim::Sim;
 use larder::log::open::Report;
-use larder::log::{Effect, Fsync, Loader, Log, Mutant, Options, Rebase, Switch, Unit, open};
+use larder::log::{Effect, Fsync, Loader, Log, Mutant, Options, Rebase, Switch, Told, Unit, open};
 use larder::{Bytes, Error};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -222,7 +222,9 @@ impl<'l> Worker<'l> {
     fn tick(&mut self) {
         self.clock += 400;
         if !self.holds_files() {
-            self.log.tick(self.clock);
+            if self.log.tick(self.clock) {
+                self.log.sync_aside();
+            }
             self.note(Ok(()));
         }
     }
@@ -233,7 +235,7 @@ impl<'l> Worker<'l> {
             return;
         }
         self.stand.issued += 1;
-        let lsn = self.log.append(&unit(self.plan.seed, self.stand.issued));
+        let lsn = self.log.append(&Told::from(&unit(self.plan.seed, self.stand.issued)[..]));
         assert_eq!(lsn, self.stand.issued);
         if self.holds_files() {
             return;

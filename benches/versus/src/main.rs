@@ -9,6 +9,8 @@ larder beside its peers. Run with --release, on a machine that does nothing else
                                   table it stands on, dashmap, papaya, scc, moka, quick_cache and std's HashMap
   versus redis [scale] [command]  the commands of strings, hashes, lists, sets, sorted sets and keys, beside what a Redis server says
                                   they cost inside it (starts a redis-server of its own); scale 1 is a million elements
+  versus calls [scale] [rounds] [command]
+                                  our side of these rows alone, the least of some rounds: for two builds of larder
   versus rdb [keys]               saving and loading strings of 32 bytes, beside redis-server's SAVE and its start on the same
                                   file; peak memory
   versus log [sets]               what the log costs under each policy, one writer and 64 under always, recovery, beside
@@ -41,6 +43,7 @@ fn main() {
         "rdb" => rdb::main(rest),
         "log" => log::main(rest),
         "redis" => redis::main(rest),
+        "calls" => redis::calls(rest),
         "bytes" => bytes::main(),
         "growth" => growth::main(rest),
         "expiry" => expiry::main(rest),

@@ -429,6 +429,27 @@ fn load(n: usize) -> impl Iterator<Item = Words> {
         .chain(pair)
 }
 
+/// `calls [scale] [rounds] [command]`: our side of the rows alone, the least of some rounds: for two builds of larder.
+pub fn calls(args: &[String]) {
+    let scale: f64 = args.first().and_then(|arg| arg.parse().ok()).unwrap_or(1.0);
+    let rounds: usize = args.get(1).and_then(|arg| arg.parse().ok()).unwrap_or(5);
+    let only = args.get(2).map_or("", String::as_str);
+    let n = (1_000_000.0 * scale) as usize;
+    header(&format!("calls: nanoseconds a call, {n} elements, the least of {rounds} rounds"));
+    let store = Store::builder().seed(1).build().expect("plain settings");
+    let session = &mut store.session();
+    load(n).for_each(|words| drop(session.execute(&words)));
+    let mut rng = Rng::new(SEED);
+    for row in ROWS.iter().filter(|row| row.name.starts_with(only)) {
+        let each = ((row.calls as f64 * scale.min(1.0)) as usize / rounds).max(1);
+        let measured = (0..rounds).map(|_| {
+            let calls: Vec<Words> = (0..each).map(|_| (row.words)(&mut rng, n)).collect();
+            time(&store, row, &calls)
+        });
+        println!("{:32}{:8.0}", row.name, measured.fold(f64::MAX, f64::min) * 1000.0);
+    }
+}
+
 /// `redis [scale] [command]`: all rows, or those of the commands whose names begin so.
 pub fn main(args: &[String]) {
     let scale: f64 = args.first().and_then(|arg| arg.parse().ok()).unwrap_or(1.0);
@@ -478,6 +499,13 @@ pub fn main(args: &[String]) {
     table(&["command", "Redis us", "larder us", "times faster", "target", ""], &lines);
 }
 
+#[inline(never)]
+fn timed(store: &Store, row: &Row, batch: &[(Vec<Bytes>, i64)]) {
+    for (words, int) in batch {
+        (row.run)(store, words, *int);
+    }
+}
+
 /// Our microseconds a call. Arguments are made a few hundred calls ahead, so that they are in the cache as a server's
 /// are that has just parsed them; making them is not counted, as parsing is not in what the server says.
 fn time(store: &Store, row: &Row, calls: &[Words]) -> f64 {
@@ -489,9 +517,7 @@ fn time(store: &Store, row: &Row, calls: &[Words]) -> f64 {
         };
         let batch: Vec<(Vec<Bytes>, i64)> = batch.iter().map(args).collect();
         let began = Instant::now();
-        for (words, int) in &batch {
-            (row.run)(store, words, *int);
-        }
+        timed(store, row, &batch);
         spent += began.elapsed();
     }
     spent.as_nanos() as f64 / 1000.0 / calls.len() as f64

@@ -64,6 +64,10 @@ impl Disk for Watched {
     fn lock(&self) -> Result<bool> {
         self.disk.lock()
     }
+
+    fn unlock(&self) {
+        self.disk.unlock();
+    }
 }
 
 struct WatchedFile {

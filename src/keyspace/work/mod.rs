@@ -21,7 +21,7 @@ use super::undo::{Step, Undo};
 use super::wait::Waits;
 use super::watch::Flag;
 use super::{Access, Guard, Key, KeyIndex, Keyspace, Lock, spells_int};
-use crate::effect::{Effect, Unit};
+use crate::effect::Told;
 use crate::limits::{INLINE_MAX, Rules};
 use crate::pubsub::events::Notices;
 use crate::pubsub::{After, EventClass};
@@ -78,6 +78,8 @@ pub struct Work<'s> {
     /// What it reads keeps its access stamp (CLIENT NO-TOUCH).
     pub no_touch: bool,
     recording: bool,
+    /// Its effects so far, where they are recorded.
+    pub(super) told: Option<Box<Told>>,
     /// What most units never need, in one place, so that they pay one word for it.
     extras: Option<Box<Extras>>,
     /// What it says to listeners. In a cell: reads say that a key is missing.
@@ -87,7 +89,6 @@ pub struct Work<'s> {
 
 #[derive(Default)]
 struct Extras {
-    effects: Unit,
     garbage: Vec<Garbage>,
     /// Keys that were written and that somebody waits at, in order.
     ready: VecDeque<(usize, u64, Box<[u8]>)>,
@@ -172,6 +173,7 @@ impl<'s> Work<'s> {
             client: 0,
             no_touch: false,
             recording: keyspace.recording.load(Relaxed),
+            told: None,
             extras: None,
             outbox: Cell::new(None),
             undo: None,
@@ -187,13 +189,12 @@ impl<'s> Work<'s> {
         if self.undo.is_some() || self.extras.is_some() || self.outbox.get_mut().is_some() {
             return self.commit_and_wait();
         }
-        if self.recording && self.keyspace.do_reads_wait() {
-            self.commit_read();
-            return Ok(());
+        if self.recording {
+            return self.commit_recorded();
         }
-        // All three are empty: nothing but the guards is to be dropped, and nobody asks the others again.
-        let Work { held, extras, outbox, undo, .. } = self;
-        std::mem::forget((extras, outbox, undo));
+        // All are empty: nothing but the guards is to be dropped, and nobody asks the others again.
+        let Work { held, extras, outbox, undo, told, .. } = self;
+        std::mem::forget((extras, outbox, undo, told));
         drop(held);
         Ok(())
     }
@@ -223,12 +224,19 @@ impl<'s> Work<'s> {
         waited
     }
 
-    /// Ends a unit that only looked: what it saw is on the disk when it returns.
-    #[cold]
-    fn commit_read(self) {
-        let (keyspace, lsn) = (self.keyspace, self.seen());
-        drop(self);
-        keyspace.wait_for_read(lsn);
+    /// Ends a unit that told its effects and nothing else, or only looked: what it saw is on the disk when it returns.
+    fn commit_recorded(mut self) -> Result<()> {
+        let keyspace = self.keyspace;
+        if let Some(lsn) = self.record_told() {
+            drop(self);
+            return keyspace.wait_for_write(lsn);
+        }
+        if keyspace.do_reads_wait() {
+            let lsn = self.seen();
+            drop(self);
+            keyspace.wait_for_read(lsn);
+        }
+        Ok(())
     }
 
     /// The last logged unit that wrote where this one looked.
@@ -269,13 +277,8 @@ impl<'s> Work<'s> {
         self.serve();
         self.tell_prefixes();
         let mut extras = self.extras.take().unwrap_or_default();
-        let mut left =
-            Left { written: None, seen: if self.recording { self.seen() } else { 0 }, after: None };
-        if !extras.effects.is_empty() {
-            let lsn = self.keyspace.record(std::mem::take(&mut extras.effects));
-            self.mark_shards(lsn);
-            left.written = Some(lsn);
-        }
+        let seen = if self.recording { self.seen() } else { 0 };
+        let mut left = Left { written: self.record_told(), seen, after: None };
         if let Some(reindex) = extras.reindex.take() {
             self.bring_up(*reindex);
         }
@@ -473,13 +476,16 @@ impl<'s> Work<'s> {
         Ok(self.glance(key)?.map(|entry| entry.read(self.read_stamp(entry))))
     }
 
-    /// Touches the entries of several keys, so that the processor fetches them all at once: to be called before they
-    /// are used one after the other.
-    pub fn foresee<'k>(&self, keys: impl Iterator<Item = &'k Key<'k>>) {
+    /// Starts loading the entries of several keys: first all their slots, which do not wait for each other, then all their
+    /// blocks. To be called before they are used one after the other.
+    pub fn foresee<'k>(&self, keys: impl Iterator<Item = &'k Key<'k>> + Clone) {
+        let space = |key: &Key| self.shard(self.shard_of(key)).ok().and_then(|shard| shard.space(self.db));
+        for key in keys.clone() {
+            space(key).into_iter().for_each(|space| space.table.prefetch(key.hash));
+        }
         for key in keys {
-            let space = self.shard(self.shard_of(key)).ok().and_then(|shard| shard.space(self.db));
-            let entry = space.and_then(|space| space.table.find(key.hash, |_| true));
-            std::hint::black_box(entry.map(Entry::form));
+            let entry = space(key).and_then(|space| space.table.find(key.hash, |_| true));
+            entry.into_iter().for_each(Entry::prefetch);
         }
     }
 
@@ -613,9 +619,8 @@ impl<'s> Work<'s> {
     #[inline]
     pub fn effect(&mut self, args: &[&[u8]]) {
         if self.recording {
-            let args = args.iter().map(|arg| Bytes::from(*arg)).collect();
             let db = self.db;
-            self.extras().effects.push(Effect { db, args });
+            self.told().push(db, args.iter().copied());
         }
     }
 }

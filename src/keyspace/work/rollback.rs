@@ -52,7 +52,7 @@ impl Work<'_> {
             // Every shard a step names was held when the step was made, and still is.
             let _ = self.step_back(step);
         }
-        self.extras().effects.clear();
+        self.told.iter_mut().for_each(|told| told.clear());
         self.unsay();
         self.extras().ready.clear();
     }

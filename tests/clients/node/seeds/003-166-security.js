@@ -1,5 +1,5 @@
 // Seed 003, lines 166-185, as far as one password goes: requirepass, a client that has it, and clients that do not. (Renamed
-// commands, ACL users and TLS, lines 172-176, 182-184 and 186-189, have no program yet.)
+// commands, users and TLS, lines 172-176, 182-184 and 186-189: ../security.js, whose server reads the document's redis.conf.)
 import Redis from "ioredis";
 import { refused, show } from "../lib.js";
 
