@@ -173,7 +173,7 @@ fn mistakes_in_a_file_are_named() {
         ("slowlog-max-len x", "'slowlog-max-len': argument couldn't be parsed into an integer"),
         ("set \"a", "line 2: unbalanced quotes"),
         ("include /nosuch.conf", "can't open config file '/nosuch.conf'"),
-        ("rename-command NOSUCH x", "no such command to rename"),
+        ("rename-command NOSUCH x", "no command NOSUCH that could be renamed"),
     ] {
         let file = folder.write("redis.conf", &format!("port 0\n{line}\n"));
         let said = Server::start(serve(&[&file]), "").end();

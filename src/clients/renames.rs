@@ -30,6 +30,11 @@ impl Renames {
         found.map(|(command, _)| *command)
     }
 
+    /// Whether a command has no name any more.
+    pub fn forbids(&self, command: &str) -> bool {
+        self.names.read().iter().any(|(other, new)| *other == command && new.is_empty())
+    }
+
     /// Whether a command has lost its own name.
     pub fn hides(&self, command: &str) -> bool {
         self.names.read().iter().any(|(other, _)| *other == command)

@@ -66,7 +66,7 @@ impl Session {
             self.show(row, words);
         }
         let start = self.pace.ended.take().unwrap_or_else(|| self.now_micros());
-        let asked = self.check_debug(row).and_then(|()| self.dispatch(row, words, waiter));
+        let asked = self.dispatch(row, words, waiter);
         let end = self.now_micros();
         self.note(row, words, end.saturating_sub(start), asked.is_err());
         self.pace.ended = self.pace.is_batch.then_some(end);
@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// DEBUG is for who has the store, or may by its settings.
-    fn check_debug(&self, row: &Row) -> Result<()> {
+    pub(super) fn check_debug(&self, row: &Row) -> Result<()> {
         let settings = &self.store.keyspace().clients.settings;
         if row.name != "DEBUG" || !self.is_connection() || settings.allows_debug.load(Relaxed) {
             return Ok(());

@@ -87,14 +87,17 @@ fn statuses(texts: impl IntoIterator<Item = &'static str>) -> Reply {
 
 /// The commands that the session's profile knows.
 fn known<'a>(session: &Session, rows: impl Iterator<Item = &'a Row>) -> impl Iterator<Item = &'a Row> {
-    let profile = session.store.keyspace().rules.profile;
-    rows.filter(move |row| profile.has((row.since.0, row.since.1)))
+    let keyspace = session.store.keyspace();
+    let (profile, renames) = (keyspace.rules.profile, &keyspace.clients.settings.renames);
+    let renamed = session.is_connection() && !renames.is_empty();
+    let named = move |row: &&Row| !renamed || !renames.forbids(row.name);
+    rows.filter(move |row| profile.has((row.since.0, row.since.1))).filter(named)
 }
 
 /// The row of a name as COMMAND's arguments have it: `get`, `config|get`.
 fn by_name(session: &Session, name: &[u8]) -> Option<&'static Row> {
     let mut parts = name.splitn(2, |b| *b == b'|');
-    let row = find(parts.next()?)?;
+    let row = session.find(parts.next()?)?;
     let row = match parts.next() {
         Some(sub) => find_sub(row, sub)?,
         None => row,

@@ -32,7 +32,7 @@ mod keyspace;
 mod latency;
 mod list;
 mod list_wait;
-mod permission;
+pub(crate) mod permission;
 mod pubsub;
 mod scripting;
 mod server;

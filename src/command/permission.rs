@@ -34,6 +34,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("migrate restore-asking", "keyspace write slow dangerous"),
 ];
 
+/// Whether a server has a command of this name that is not here.
+pub fn is_elsewhere(name: &str) -> bool {
+    ELSEWHERE.iter().flat_map(|(names, _)| names.split(' ')).any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// What rules can name under a profile.
 pub(super) fn catalog(profile: Profile) -> &'static Catalog {
     static OLD: OnceLock<Catalog> = OnceLock::new();

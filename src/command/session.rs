@@ -225,6 +225,7 @@ impl Session {
 
     /// Whether this session may run it now.
     fn check_allowed(&mut self, row: &'static Row, words: &[&[u8]]) -> Result<()> {
+        self.check_debug(row)?;
         if !self.signed_in && self.must_sign_in() && !row.flags.has(super::row::NO_AUTH) {
             return Err(Error::text("NOAUTH Authentication required."));
         }

@@ -107,7 +107,8 @@ impl Config {
         self
     }
 
-    /// Gives a command another name for connections, or none by an empty one. Its own is then unknown to them.
+    /// Gives a command another name for connections, or none by an empty one. Its own is then unknown to them. One that a
+    /// server has and larder has not (EVAL) may be named too, and is unknown in any case.
     pub fn rename_command(mut self, command: impl Into<String>, name: impl Into<Vec<u8>>) -> Config {
         self.renames.push((command.into(), name.into()));
         self
@@ -119,7 +120,9 @@ impl Config {
         self
     }
 
-    /// What clients must say with AUTH or HELLO; empty for nothing.
+    /// What clients must say with AUTH or HELLO; empty for nothing. Where the store has a file of users
+    /// ([`Builder::acl_file`](crate::Builder::acl_file)), that alone says how the default user signs in, as with a real server:
+    /// a file that does not name `default` leaves it without a password.
     pub fn password(mut self, password: impl Into<Vec<u8>>) -> Config {
         self.password = Some(password.into());
         self
@@ -186,13 +189,22 @@ impl Config {
     pub(super) fn apply(&self, store: &Store, addrs: &[SocketAddr], secure: &[SocketAddr]) -> io::Result<()> {
         let settings = &store.keyspace().clients.settings;
         for (command, name) in &self.renames {
-            let row = crate::command::find(command.as_bytes());
-            let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "no such command to rename");
-            settings.renames.add(row.ok_or_else(unknown)?.name, name);
+            match crate::command::find(command.as_bytes()) {
+                Some(row) => settings.renames.add(row.name, name),
+                None if crate::command::permission::is_elsewhere(command) => {}
+                None => {
+                    let why = format!("no command {command} that could be renamed");
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+                }
+            }
         }
         if let Some(password) = &self.password {
-            // A build with a listener can hash it.
-            let _ = store.keyspace().acl.require(password);
+            let acl = &store.keyspace().acl;
+            match *acl.file.read() {
+                Some(_) => acl.note_required(password),
+                // A build with a listener can hash it.
+                None => drop(acl.require(password)),
+            }
         }
         if let Some(max_clients) = self.max_clients {
             settings.max_clients.store(max_clients.max(1).into(), Relaxed);

@@ -45,7 +45,7 @@ const tried = [
   ["ACL", "WHOAMI"], ["GET", "user:1"], ["SET", "user:2", "bob"], ["HSET", "h", "f", "v"], ["HGETALL", "h"], ["LPUSH", "jobs", "b"], ["BLPOP", "jobs", "0"], ["XADD", "s", "1-1", "f", "v"], ["XREAD", "STREAMS", "s", "0"],
   ["ZADD", "z", "1", "m"], ["GEOADD", "g", "13", "38", "p"], ["SORT", "jobs"], ["SORT", "jobs", "BY", "w_*"], ["OBJECT", "ENCODING", "h"], ["TYPE", "h"], ["TTL", "h"], ["EXPIRE", "h", "100"], ["DEL", "h"], ["SCAN", "0", "MATCH", "nosuch"], ["KEYS", "nosuch"],
   ["DBSIZE"], ["PUBLISH", "c", "m"], ["SUBSCRIBE", "c"], ["PING"], ["ECHO", "x"], ["SELECT", "1"], ["WATCH", "k"], ["MULTI"], ["CONFIG", "GET", "*"], ["FLUSHALL"], ["FLUSHDB"], ["EVAL", "return 1", "0"], ["DEBUG", "SLEEP", "0"], ["ACL", "LIST"], ["ACL", "SETUSER", "x"],
-  ["CLIENT", "LIST"], ["CLIENT", "GETNAME"], ["INFO", "nosuch"], ["SAVE"], ["SHUTDOWN", "NOW", "ABORT"], ["MONITOR"], ["SLOWLOG", "LEN"], ["LASTSAVE"], ["COMMAND", "COUNT", "x"], ["MEMORY", "USAGE", "z"], ["SWAPDB", "0", "0"], ["RANDOMKEY", "x"], ["DUMP", "z", "z"], ["RESTORE", "r", "0", "x"], ["WAIT", "0", "0"],
+  ["CLIENT", "LIST"], ["CLIENT", "GETNAME"], ["INFO", "nosuch"], ["SAVE"], ["SHUTDOWN", "NOW", "ABORT"], ["MONITOR"], ["SLOWLOG", "LEN"], ["LASTSAVE"], ["COMMAND", "COUNT", "x"], ["SWAPDB", "0", "0"], ["RANDOMKEY", "x"], ["DUMP", "z", "z"], ["RESTORE", "r", "0", "x"], ["WAIT", "0", "0"],
 ];
 const app = await enter({ username: "appuser", password: "secure_password" });
 show("appuser", [app.first, ...app.told]);
