@@ -35,6 +35,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Whether a server has a command of this name that is not here.
+#[cfg(feature = "server")]
 pub fn is_elsewhere(name: &str) -> bool {
     ELSEWHERE.iter().flat_map(|(names, _)| names.split(' ')).any(|known| known.eq_ignore_ascii_case(name))
 }
