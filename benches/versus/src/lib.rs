@@ -5,6 +5,7 @@ pub mod bare;
 pub mod bplus;
 pub mod bytes;
 pub mod common;
+pub mod doors;
 pub mod drain;
 pub mod empty;
 pub mod expiry;

@@ -1,5 +1,5 @@
 use versus::{
-    bytes, empty, expiry, growth, hot, log, ordered, pubsub, rdb, redis, snapshot, sorted, waiting,
+    bytes, doors, empty, expiry, growth, hot, log, ordered, pubsub, rdb, redis, snapshot, sorted, waiting,
 };
 
 const HELP: &str = "\
@@ -23,6 +23,11 @@ larder beside its peers. Run with --release, on a machine that does nothing else
   versus empty                    what an empty store costs
   versus pubsub [rounds]          messages to 1, 10 and 1,000 subscribers, beside a redis-server over a unix socket;
                                   publish to nobody
+  versus listener [requests] [rounds]
+                                  redis-benchmark's tests with pipelines of 1, 16 and 64, and memory of ten thousand idle
+                                  connections, beside a redis-server on unix sockets
+  versus adapter [calls]          a GET by the typed API, by a session, by the crate redis without a socket (sync and async), and
+                                  by the crate from a redis-server over a unix socket
   versus ordered [keys]           the ordered key index: scan_prefix among few and among many keys, write cost, bytes
   versus sorted [members] [rounds] [peers]
                                   the skiplist beside a counted B+tree, BTreeSet and crossbeam's SkipSet
@@ -51,6 +56,9 @@ fn main() {
         "pubsub" => pubsub::main(rest),
         "snapshot" => snapshot::main(rest),
         "waiting" => waiting::main(rest),
+        "listener" => doors::listener(rest),
+        "adapter" => doors::adapter(rest),
+        doors::SERVE => doors::serve(rest),
         "ordered" => ordered::main(rest),
         "sorted" => sorted::main(rest),
         _ => print!("{HELP}"),

@@ -129,6 +129,11 @@ impl Server {
         &self.1
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// One command of one word, and the first line of its answer.
     fn ask(&self, command: &str) -> std::io::Result<String> {
         let mut stream = UnixStream::connect(&self.1)?;
