@@ -115,6 +115,14 @@ impl<S> Directory<S> {
         self.segments.get(index).map_or(0, |s| s.depth)
     }
 
+    /// The part of all hashes that the segment at `index` has.
+    pub fn share(&self, index: usize) -> f64 {
+        let Some(Segment { depth, prefix, .. }) = self.segments.get(index) else { return 1.0 };
+        // `place` the other way round.
+        let hash = |prefix: u32| 2.0 - (4.0 - 3.0 * f64::from(prefix) / f64::from(1u32 << depth)).sqrt();
+        hash(prefix + 1) - hash(*prefix)
+    }
+
     /// Gives an empty directory its first segment.
     pub fn start(&mut self, body: S) {
         debug_assert!(self.segments.is_empty());

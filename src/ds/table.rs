@@ -110,6 +110,25 @@ impl<T: Item> Table<T> {
         segment.find_mut(spread(tag), |item| item.tag() == tag && eq(item))
     }
 
+    /// Gives an empty table the segments that it will have with about so many items: what is added then need not be hashed
+    /// again at a split. An expectation that does not come true costs 40 bytes for each segment.
+    pub fn expect(&mut self, items: usize) {
+        /// Whoever expects more is not believed; splits do the rest.
+        const MOST: usize = 1 << 24;
+        let items = items.min(MOST) as f64;
+        if !self.directory.is_empty() || items <= SEGMENT_MAX as f64 {
+            return;
+        }
+        self.directory.start(HashTable::new());
+        let mut at = 0;
+        while at < self.directory.len() {
+            while self.directory.share(at) * items > SEGMENT_MAX as f64 && self.directory.may_split(at) {
+                self.directory.split(at, HashTable::new());
+            }
+            at += 1;
+        }
+    }
+
     /// Adds an item which is known to be absent. `rehash` answers an item's full hash, for a split.
     #[inline]
     pub fn insert_unique(&mut self, hash: u64, item: T, rehash: impl Fn(&T) -> u64) {
@@ -399,6 +418,35 @@ mod tests {
         assert!(table.mem() < 60_000 * (size_of::<Entry>() + 1) * 5 / 2);
         assert_eq!(table.drain().count(), 60_000);
         assert!(table.is_empty() && table.mem() == 0);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "long")]
+    fn what_was_expected_splits_no_more() {
+        let (mut grown, mut table) = (Table::new(), Table::new());
+        table.expect(100_000);
+        let segments = table.segments();
+        assert!((30..=60).contains(&segments) && table.segments_mem == 0);
+        for id in 0..100_000 {
+            add(&mut grown, id);
+            add(&mut table, id);
+        }
+        assert!(table.segments() <= segments + 3, "{segments} became {}", table.segments());
+        assert!(table.mem() == table.recount() && table.mem() <= grown.mem() * 11 / 10);
+        assert!((0..100_000).all(|id| table.find(hash(id), |e| e.id == id).is_some()));
+        let (mut cursor, mut seen) = (0, HashSet::new());
+        loop {
+            cursor = table.scan(cursor, 1000, |e| assert!(seen.insert(e.id)));
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 100_000);
+        let mut vain = Table::<Entry>::new();
+        vain.expect(usize::MAX);
+        assert!(vain.mem() < 1 << 20, "{}", vain.mem());
+        table.expect(1 << 20);
+        assert_eq!(table.len(), 100_000);
     }
 
     /// Segments of equal shares would swing between 10 and 20 bytes per 8-byte item: see the directory's essay.

@@ -26,6 +26,14 @@ pub struct Staging<'k> {
     keys: u64,
 }
 
+/// What is handed on at once.
+#[derive(Default)]
+struct Batch {
+    /// Databases that come now, and how many keys the input says they have.
+    expected: Vec<(usize, u64)>,
+    keys: Vec<Fresh>,
+}
+
 /// A key that was read.
 struct Fresh {
     hash: u64,
@@ -39,14 +47,14 @@ struct Fresh {
 pub struct Intake<'s, 'e, 'k: 's> {
     keyspace: &'k Keyspace,
     scope: &'s Scope<'s, 'e>,
-    batch: Vec<Fresh>,
+    batch: Batch,
     to: To<'s, 'k>,
 }
 
 /// Who puts the keys away.
 enum To<'s, 'k> {
     Here(Staging<'k>),
-    Thread(SyncSender<Vec<Fresh>>, ScopedJoinHandle<'s, Result<Staging<'k>>>),
+    Thread(SyncSender<Batch>, ScopedJoinHandle<'s, Result<Staging<'k>>>),
     /// Nobody any more: a fault was found.
     Nobody,
 }
@@ -58,7 +66,7 @@ pub fn load<'k, T>(
     read: impl FnOnce(&mut Intake<'_, '_, 'k>) -> Result<T>,
 ) -> Result<(Staging<'k>, T)> {
     scope(|scope| {
-        let (batch, to) = (Vec::new(), To::Here(Staging::new(keyspace)));
+        let (batch, to) = (Batch::default(), To::Here(Staging::new(keyspace)));
         let mut intake = Intake { keyspace, scope, batch, to };
         let done = read(&mut intake);
         // A fault of a key that was read before comes first.
@@ -69,6 +77,14 @@ pub fn load<'k, T>(
 }
 
 impl<'s, 'k: 's> Intake<'s, '_, 'k> {
+    /// A database comes that has about so many keys.
+    pub fn expect(&mut self, db: usize, keys: u64) {
+        // One word for each, however often the input says it.
+        if self.batch.expected.iter().all(|(other, _)| *other != db) {
+            self.batch.expected.push((db, keys));
+        }
+    }
+
     /// Adds a key that was read up to `offset`.
     #[inline]
     pub fn insert(
@@ -81,12 +97,18 @@ impl<'s, 'k: 's> Intake<'s, '_, 'k> {
         offset: u64,
     ) -> Result<()> {
         let hash = self.keyspace.key(key).hash;
-        self.batch.push(Fresh { hash, db, offset, entry: Entry::new(hash, key, deadline, access, payload) });
-        if self.batch.len() < BATCH { Ok(()) } else { self.hand_on() }
+        self.batch.keys.push(Fresh {
+            hash,
+            db,
+            offset,
+            entry: Entry::new(hash, key, deadline, access, payload),
+        });
+        if self.batch.keys.len() < BATCH { Ok(()) } else { self.hand_on() }
     }
 
     fn hand_on(&mut self) -> Result<()> {
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let next = Batch { expected: Vec::new(), keys: Vec::with_capacity(BATCH) };
+        let batch = std::mem::replace(&mut self.batch, next);
         match std::mem::replace(&mut self.to, To::Nobody) {
             To::Here(mut staging) => {
                 staging.take(batch)?;
@@ -132,7 +154,7 @@ impl<'s, 'k: 's> Intake<'s, '_, 'k> {
 
 /// What the thread has made when no more comes.
 fn ended<'k>(
-    send: SyncSender<Vec<Fresh>>,
+    send: SyncSender<Batch>,
     thread: ScopedJoinHandle<'_, Result<Staging<'k>>>,
 ) -> Result<Staging<'k>> {
     drop(send);
@@ -151,8 +173,13 @@ impl<'k> Staging<'k> {
     }
 
     /// Puts keys into their tables.
-    fn take(&mut self, batch: Vec<Fresh>) -> Result<()> {
-        let mut batch = batch.into_iter();
+    fn take(&mut self, batch: Batch) -> Result<()> {
+        for (db, keys) in batch.expected {
+            let each = keys / self.shards.len() as u64;
+            let shards = if each == 0 { 0 } else { self.shards.len() };
+            (0..shards).for_each(|shard| self.space(shard, db).table.expect(each as usize));
+        }
+        let mut batch = batch.keys.into_iter();
         while !batch.as_slice().is_empty() {
             for fresh in batch.as_slice().iter().take(AHEAD) {
                 let space = self.shards[self.keyspace.shard_of(fresh.hash)].get(fresh.db);
@@ -163,13 +190,17 @@ impl<'k> Staging<'k> {
         Ok(())
     }
 
-    fn put(&mut self, Fresh { hash, db, offset, entry }: Fresh) -> Result<()> {
-        let keyspace = self.keyspace;
-        let spaces = &mut self.shards[keyspace.shard_of(hash)];
+    fn space(&mut self, shard: usize, db: usize) -> &mut Space {
+        let spaces = &mut self.shards[shard];
         if spaces.len() <= db {
             spaces.resize_with(db + 1, Space::default);
         }
-        let space = &mut spaces[db];
+        &mut spaces[db]
+    }
+
+    fn put(&mut self, Fresh { hash, db, offset, entry }: Fresh) -> Result<()> {
+        let keyspace = self.keyspace;
+        let space = self.space(keyspace.shard_of(hash), db);
         if space.table.find(hash, |other| other.is(entry.key())).is_some() {
             let key = String::from_utf8_lossy(entry.key()).into_owned();
             return Err(Corrupt::at(offset, format!("the key '{key}' stands there twice")));

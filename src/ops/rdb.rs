@@ -95,7 +95,8 @@ fn take_in<R: Read>(
                 let stamp = stamp.wrapping_sub(idle.unwrap_or(0) as u32);
                 with_payload(value, |payload| intake.insert(db, key, deadline, stamp, payload, end))?;
             }
-            Item::Aux { .. } | Item::ResizeDb { .. } => {}
+            Item::ResizeDb { keys, .. } => intake.expect(db, keys),
+            Item::Aux { .. } => {}
         }
     }
     Ok(libraries)
