@@ -110,20 +110,17 @@ impl<T: Item> Table<T> {
         segment.find_mut(spread(tag), |item| item.tag() == tag && eq(item))
     }
 
-    /// Gives an empty table the segments that it will have with about so many items: what is added then need not be hashed
-    /// again at a split. An expectation that does not come true costs 40 bytes for each segment.
-    pub fn expect(&mut self, items: usize) {
-        /// Whoever expects more is not believed; splits do the rest.
-        const MOST: usize = 1 << 24;
-        let items = items.min(MOST) as f64;
-        if !self.directory.is_empty() || items <= SEGMENT_MAX as f64 {
-            return;
+    /// Gives the table the segments that it will have with about so many items, while it has few: what is added then need not
+    /// be hashed again at a split. An expectation that does not come true costs 40 bytes for each segment.
+    pub fn expect(&mut self, items: usize, rehash: impl Fn(&T) -> u64) {
+        let full = |share: f64| share * items as f64 > SEGMENT_MAX as f64;
+        if self.directory.is_empty() && full(1.0) {
+            self.directory.start(HashTable::new());
         }
-        self.directory.start(HashTable::new());
         let mut at = 0;
         while at < self.directory.len() {
-            while self.directory.share(at) * items > SEGMENT_MAX as f64 && self.directory.may_split(at) {
-                self.directory.split(at, HashTable::new());
+            while full(self.directory.share(at)) && self.directory.may_split(at) {
+                self.split(at, &rehash);
             }
             at += 1;
         }
@@ -159,9 +156,11 @@ impl<T: Item> Table<T> {
     fn split(&mut self, at: usize, rehash: impl Fn(&T) -> u64) {
         let goes_up = self.directory.splits_up(at);
         let Some(segment) = self.directory.at_mut(at) else { return };
-        let whole = std::mem::replace(segment, HashTable::with_capacity(SEGMENT_MAX / 2));
+        // One that is split ahead of time has few items, and its halves grow as they are filled.
+        let room = if segment.len() < SEGMENT_MAX / 2 { 0 } else { SEGMENT_MAX / 2 };
+        let whole = std::mem::replace(segment, HashTable::with_capacity(room));
         self.segments_mem -= segment_mem(&whole);
-        let mut upper = HashTable::with_capacity(SEGMENT_MAX / 2);
+        let mut upper = HashTable::with_capacity(room);
         // Loading apart from hashing, and hashing apart from moving, lets the loads of the items overlap.
         whole.iter().for_each(T::fetch);
         let ups: Vec<bool> = whole.iter().map(|item| goes_up(rehash(item))).collect();
@@ -424,13 +423,12 @@ mod tests {
     #[cfg_attr(miri, ignore = "long")]
     fn what_was_expected_splits_no_more() {
         let (mut grown, mut table) = (Table::new(), Table::new());
-        table.expect(100_000);
+        (0..1_000).for_each(|id| add(&mut table, id));
+        table.expect(100_000, |e| e.hash);
         let segments = table.segments();
-        assert!((30..=60).contains(&segments) && table.segments_mem == 0);
-        for id in 0..100_000 {
-            add(&mut grown, id);
-            add(&mut table, id);
-        }
+        assert!((30..=60).contains(&segments) && table.mem() == table.recount());
+        (0..100_000).for_each(|id| add(&mut grown, id));
+        (1_000..100_000).for_each(|id| add(&mut table, id));
         assert!(table.segments() <= segments + 3, "{segments} became {}", table.segments());
         assert!(table.mem() == table.recount() && table.mem() <= grown.mem() * 11 / 10);
         assert!((0..100_000).all(|id| table.find(hash(id), |e| e.id == id).is_some()));
@@ -443,9 +441,13 @@ mod tests {
         }
         assert_eq!(seen.len(), 100_000);
         let mut vain = Table::<Entry>::new();
-        vain.expect(usize::MAX);
-        assert!(vain.mem() < 1 << 20, "{}", vain.mem());
-        table.expect(1 << 20);
+        vain.expect(1 << 20, |e| e.hash);
+        assert!(vain.is_empty() && vain.mem() < 64 << 10, "{}", vain.mem());
+        let mut cursor = vain.scan(0, 10, |_| panic!("nothing is there"));
+        while cursor != 0 {
+            cursor = vain.scan(cursor, 10, |_| panic!("nothing is there"));
+        }
+        table.expect(1 << 20, |e| e.hash);
         assert_eq!(table.len(), 100_000);
     }
 

@@ -24,6 +24,15 @@ pub struct Staging<'k> {
     keyspace: &'k Keyspace,
     pub(super) shards: Vec<Vec<Space>>,
     keys: u64,
+    expected: Vec<Expected>,
+}
+
+/// How many keys the input says that a database has.
+struct Expected {
+    db: usize,
+    keys: u64,
+    /// So many keys there must be before it is heard again.
+    after: u64,
 }
 
 /// What is handed on at once.
@@ -164,7 +173,7 @@ fn ended<'k>(
 impl<'k> Staging<'k> {
     fn new(keyspace: &'k Keyspace) -> Self {
         let shards = (0..keyspace.shards()).map(|_| Vec::new()).collect();
-        Staging { keyspace, shards, keys: 0 }
+        Staging { keyspace, shards, keys: 0, expected: Vec::new() }
     }
 
     /// How many keys there are.
@@ -175,9 +184,8 @@ impl<'k> Staging<'k> {
     /// Puts keys into their tables.
     fn take(&mut self, batch: Batch) -> Result<()> {
         for (db, keys) in batch.expected {
-            let each = keys / self.shards.len() as u64;
-            let shards = if each == 0 { 0 } else { self.shards.len() };
-            (0..shards).for_each(|shard| self.space(shard, db).table.expect(each as usize));
+            self.expected.retain(|other| other.db != db);
+            self.expected.push(Expected { db, keys, after: self.keys + 1 });
         }
         let mut batch = batch.keys.into_iter();
         while !batch.as_slice().is_empty() {
@@ -187,7 +195,29 @@ impl<'k> Staging<'k> {
             }
             batch.by_ref().take(AHEAD).try_for_each(|fresh| self.put(fresh))?;
         }
+        self.make_room();
         Ok(())
+    }
+
+    /// Gives tables the segments for what is expected. An input may say anything: it is believed by the keys that came.
+    fn make_room(&mut self) {
+        /// For each key that came, so many are believed to come.
+        const BELIEF: u64 = 256;
+        /// And it is heard again when there are so many times the keys.
+        const AGAIN: u64 = 16;
+        let (keyspace, shards, there) = (self.keyspace, self.shards.len(), self.keys);
+        for at in 0..self.expected.len() {
+            let Expected { db, keys, after } = self.expected[at];
+            if there < after {
+                continue;
+            }
+            let believed = keys.min(there * BELIEF);
+            self.expected[at].after = if believed == keys { u64::MAX } else { there * AGAIN };
+            for shard in 0..shards {
+                let table = &mut self.space(shard, db).table;
+                table.expect(believed as usize / shards, |entry| keyspace.key(entry.key()).hash);
+            }
+        }
     }
 
     fn space(&mut self, shard: usize, db: usize) -> &mut Space {
