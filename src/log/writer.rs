@@ -173,8 +173,15 @@ pub(super) struct Files {
 #[derive(Default)]
 struct Aside {
     runs: bool,
-    /// How the last one failed, until somebody has taken that to heart: a file tells of a failure once.
-    failed: Option<String>,
+    /// The file whose sync failed, and how, until somebody has taken that to heart: a file tells of a failure once.
+    failed: Option<(Arc<dyn File>, String)>,
+}
+
+impl Aside {
+    /// How the last one failed, if it did so with this file: what became of another is no matter any more.
+    fn failure_of(&mut self, file: &Arc<dyn File>) -> Option<String> {
+        self.failed.take_if(|(other, _)| Arc::ptr_eq(other, file)).map(|(_, error)| error)
+    }
 }
 
 /// What wakes whoever keeps the log.
@@ -415,7 +422,7 @@ impl Log {
             return;
         }
         drop(io);
-        let failed = file.sync().err().map(|error| error.to_string());
+        let failed = file.sync().err().map(|error| (Arc::clone(&file), error.to_string()));
         let mut aside = self.aside.lock();
         (aside.runs, aside.failed) = (false, failed);
         drop(aside);
@@ -425,23 +432,24 @@ impl Log {
         if !Arc::ptr_eq(&file, &io.file) {
             return;
         }
-        match self.aside.lock().failed.take() {
+        match self.aside.lock().failure_of(&file) {
             Some(error) => self.lose(&mut io, &format!("a sync failed: {error}")),
             None if matches!(self.health(), Health::Lost(_)) => {}
             None => {
-                io.unsynced = io.written > written;
+                // Another sync may have been quicker.
+                io.unsynced &= io.written > written;
                 self.durable.fetch_max(written, Release);
             }
         }
     }
 
-    /// How a sync that goes on, or has gone on, without the files failed, if it did and nobody knew.
-    fn end_aside(&self) -> std::io::Result<()> {
+    /// How a sync of this file that goes on, or has gone on, beside failed, if it did and nobody knew.
+    fn end_aside(&self, file: &Arc<dyn File>) -> std::io::Result<()> {
         let mut aside = self.aside.lock();
         while aside.runs {
             self.aside_ended.wait(&mut aside);
         }
-        aside.failed.take().map_or(Ok(()), |error| Err(std::io::Error::other(error)))
+        aside.failure_of(file).map_or(Ok(()), |error| Err(std::io::Error::other(error)))
     }
 
     /// Whether there is nothing to do from time to time.
@@ -583,7 +591,7 @@ impl Log {
     }
 
     pub(super) fn sync(&self, io: &mut Files) -> Result<(), String> {
-        match self.end_aside().and_then(|()| io.file.sync()) {
+        match self.end_aside(&io.file).and_then(|()| io.file.sync()) {
             Ok(()) => {
                 io.unsynced = false;
                 self.durable.store(io.written, Release);
