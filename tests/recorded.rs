@@ -335,7 +335,7 @@ fn what_needs_no_password() {
     let file = folder().join("unauthenticated.txt");
     let recorder = std::env::var_os("LARDER_RECORD").map(PathBuf::from);
     let store = Store::builder().profile(Profile::V7_0).build().unwrap();
-    let config = Config::new().unix_socket(socket("unauthenticated")).password("secret");
+    let config = Config::new().unix_socket(socket("unauthenticated")).password("secret").debug_commands();
     let server = Server::bind(&store, config).unwrap();
     let path = recorder.clone().unwrap_or_else(|| server.unix_socket().unwrap().to_path_buf());
     if recorder.is_some() {

@@ -140,12 +140,7 @@ impl MemberRef {
     /// Starts loading the bytes.
     #[inline]
     pub fn fetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: a prefetch reads nothing a program could see, wherever it points.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(self.0.as_ptr().cast());
-        }
+        super::prefetch(self.0.as_ptr());
     }
 
     /// The bytes.

@@ -27,8 +27,8 @@
 //! `alloc` with the layout that `Shape::of` computes from the block's own head; only `&mut self` changes anything
 //! but the access bits; a `Boxed` block owns the `Box<Value>` its pointer came from.
 
-use crate::ds::size_class;
 use crate::ds::table::Item;
+use crate::ds::{prefetch, size_class};
 use crate::limits::INLINE_MAX;
 use crate::value::{Form, StrRef, Value, View};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -136,19 +136,6 @@ impl Shape {
 #[inline]
 fn block_size(used: usize) -> usize {
     ((used + 8).next_multiple_of(16) - 8).max(24)
-}
-
-/// Starts loading a line of memory.
-#[inline]
-fn fetch_line(at: *const u8) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch reads nothing a program could see, wherever it points.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(at.cast());
-    }
-    #[cfg(any(not(target_arch = "x86_64"), miri))]
-    let _ = at;
 }
 
 /// Whether two slices of one length are equal. The lengths keys usually have are compared in words, without a call.
@@ -342,14 +329,14 @@ impl Entry {
     /// end in the second.
     #[inline]
     pub fn prefetch(&self) {
-        fetch_line(self.block());
-        fetch_line(self.block().wrapping_add(48));
+        prefetch(self.block());
+        prefetch(self.block().wrapping_add(48));
     }
 
     /// Whether this is the key's entry. Lengths are compared first, from the head alone where they are short.
     #[inline]
     pub fn is(&self, key: &[u8]) -> bool {
-        fetch_line(self.block().wrapping_add(48));
+        prefetch(self.block().wrapping_add(48));
         let head = self.head().load(Relaxed);
         let short = ((head >> KEY_SHIFT) & KEY_MASK) as usize;
         if short != key.len() || short == KEY_LONG {

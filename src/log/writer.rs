@@ -418,7 +418,8 @@ impl Log {
     pub fn sync_aside(&self) {
         let io = self.io.lock();
         let (file, written) = (Arc::clone(&io.file), io.written);
-        if matches!(self.health(), Health::Lost(_)) || std::mem::replace(&mut self.aside.lock().runs, true) {
+        let idle = !io.unsynced || matches!(self.health(), Health::Lost(_));
+        if idle || std::mem::replace(&mut self.aside.lock().runs, true) {
             return;
         }
         drop(io);

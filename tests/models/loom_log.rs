@@ -24,8 +24,10 @@ mod sim;
 struct Units(Vec<Unit>);
 
 impl Loader for Units {
-    fn base(&mut self, _: &mut dyn Read) -> crate::Result<u64> {
-        unreachable!("there is no base")
+    fn base(&mut self, input: &mut dyn Read) -> crate::Result<u64> {
+        let len = input.read_to_end(&mut Vec::new()).map_err(crate::Error::io)?;
+        self.0.push(unit("a"));
+        Ok(len as u64)
     }
 
     fn unit(&mut self, unit: Unit) -> Result<(), String> {
@@ -38,6 +40,15 @@ fn open(sim: &Sim, mutant: Mutant) -> (Log, Units) {
     let mut units = Units::default();
     let found = log::open(Arc::new(sim.clone()), Options { strict: true, mutant }, &mut units).unwrap();
     (Log::new(found, Fsync::Always), units)
+}
+
+/// A log that is synced once a second, with a unit that is written, and that is to be synced now.
+fn due(sim: &Sim) -> Log {
+    let found = log::open(Arc::new(sim.clone()), Options::default(), &mut Units::default()).unwrap();
+    let log = Log::new(found, Fsync::EverySecond);
+    log.append(&Told::from(&unit("a")[..]));
+    assert!(log.tick(5_000_000));
+    log
 }
 
 fn unit(name: &str) -> Unit {
@@ -109,6 +120,48 @@ fn a_flush_beside_a_writer() {
         flusher.join().unwrap().unwrap();
         assert_eq!(open(&sim.survivors(), Mutant::None).1.0, [unit("a")]);
     });
+}
+
+/// A new base, of the one unit there is.
+fn rebase(log: &Log) -> crate::Result<()> {
+    let mut switch = log.switch()?;
+    switch.cut();
+    let mut rebase = switch.publish()?;
+    rebase.write_base(|out, _| out.write_all(b"REDIS a").map_err(crate::Error::io))?;
+    rebase.finish()
+}
+
+/// A sync beside the writing, and the log getting a new base meanwhile; some operation fails, or none. What is called safe
+/// is, and after a new base no failure stops the log but one of its own file.
+fn a_sync_beside_a_base(failing: u64, flushed: bool) {
+    let sim = Sim::default();
+    let log = Arc::new(due(&sim));
+    if flushed {
+        log.flush().unwrap();
+    }
+    if failing > 0 {
+        sim.fail(failing, 1, Fault::Eio);
+    }
+    let syncing = spawn({
+        let log = log.clone();
+        move || log.sync_aside()
+    });
+    let rebased = rebase(&log);
+    assert!(log.durable() < 1 || survives(&sim, "a"), "a was called safe and can be lost");
+    log.append(&Told::from(&unit("b")[..]));
+    let failed_before = sim.injected();
+    let written = log.flush();
+    assert!(written.is_err() || survives(&sim, "b"), "b was called safe and can be lost");
+    let own = sim.injected() > failed_before;
+    assert!(written.is_ok() || rebased.is_err() || own, "stopped by another file's failure");
+    syncing.join().unwrap();
+}
+
+#[test]
+fn a_sync_beside_a_new_base() {
+    for (failing, flushed) in (0..=6).map(|n| (n, false)).chain((2..=3).map(|n| (n, true))) {
+        check("a sync beside a new base", None, move || a_sync_beside_a_base(failing, flushed));
+    }
 }
 
 /// A store on a disk of this kind.

@@ -145,6 +145,18 @@ fn idle(folder: &Path) {
     );
 }
 
+/// The time of one GET that is awaited, one after the other.
+fn best_awaited(runtime: &tokio::runtime::Runtime, calls: usize, connection: &mut impl AsyncCommands) -> f64 {
+    let all = best(1, |_| {
+        runtime.block_on(async {
+            for i in 0..calls {
+                drop(connection.get::<_, String>(&key(i % 1000)[..]).await);
+            }
+        })
+    });
+    all / calls as f64
+}
+
 /// `adapter [calls]`
 pub fn adapter(args: &[String]) {
     let calls: usize = args.first().and_then(|arg| arg.parse().ok()).unwrap_or(500_000);
@@ -174,27 +186,9 @@ pub fn adapter(args: &[String]) {
         ),
         ("session.execute", best(calls, |i| drop(session.execute([&b"GET"[..], &key(i)])))),
         ("redis crate, sync", best(calls, |i| drop(sync.get::<_, String>(&key(i)[..])))),
-        (
-            "redis crate, async",
-            best(1, |_| {
-                runtime.block_on(async {
-                    for i in 0..calls {
-                        drop(lone.get::<_, String>(&key(i % 1000)[..]).await);
-                    }
-                })
-            }) / calls as f64,
-        ),
+        ("redis crate, async", best_awaited(&runtime, calls, &mut lone)),
         ("redis-server over a unix socket, sync", best(few, |i| drop(socket.get::<_, String>(&key(i)[..])))),
-        (
-            "redis-server over a unix socket, async",
-            best(1, |_| {
-                runtime.block_on(async {
-                    for i in 0..few {
-                        drop(multiplexed.get::<_, String>(&key(i % 1000)[..]).await);
-                    }
-                })
-            }) / few as f64,
-        ),
+        ("redis-server over a unix socket, async", best_awaited(&runtime, few, &mut multiplexed)),
     ];
     let cells = |(name, ns): &(&str, f64)| {
         vec![name.to_string(), format!("{ns:.0}"), format!("{:.1}", ns / rows[0].1)]

@@ -7,6 +7,7 @@
 //! path names it any more; the first `len` entries of every column are initialised, and all scores are: those behind
 //! the last entry are not numbers.
 use super::Handle;
+use crate::ds::prefetch;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -324,19 +325,6 @@ impl<M> Node<M> {
             prefetch(self.column::<f64>(at));
         }
     }
-}
-
-/// Starts loading a line of memory.
-#[inline]
-fn prefetch<T>(at: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch reads nothing a program could see, wherever it points.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(at.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = at;
 }
 
 impl<M: Handle> Node<M> {
