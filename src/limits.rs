@@ -95,6 +95,8 @@ pub struct Rules {
     pub stream_node_max_bytes: Setting,
     pub stream_node_max_entries: Setting,
     pub proto_max_bulk_len: Setting,
+    /// Bytes from which on commands that may take memory are refused; 0 for none.
+    pub maxmemory: Setting,
 }
 
 impl Rules {
@@ -114,6 +116,7 @@ impl Rules {
             stream_node_max_bytes: Setting::new(4096),
             stream_node_max_entries: Setting::new(100),
             proto_max_bulk_len: Setting::new(MAX_STRING as i64),
+            maxmemory: Setting::new(0),
         }
     }
 

@@ -1,26 +1,34 @@
-//! Buffers that connections have only while there is something in them: an idle one holds none.
+//! Buffers that connections have only while there is something in them: an idle one holds next to none.
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
-/// What a fresh buffer holds.
+/// What a fresh buffer for reading holds.
 const SIZE: usize = 16 * 1024;
 /// A larger one than this is not kept for others.
 const KEPT: usize = 256 * 1024;
 /// How many are kept, by each thread.
 const SPARE: usize = 16;
+/// A buffer for replies is kept by its connection if it is not larger: most replies are short.
+const OWN: usize = 512;
+
+type Spares = LocalKey<RefCell<Vec<Vec<u8>>>>;
 
 thread_local! {
-    static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    /// Those for reading: filled to their ends with what was read, so that nothing has to be zeroed.
+    static READ: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    /// Those for replies: empty.
+    static WRITTEN: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-fn lend() -> Vec<u8> {
-    SPARES.with_borrow_mut(Vec::pop).unwrap_or_default()
+fn lend(spares: &'static Spares) -> Vec<u8> {
+    spares.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-fn give_back(buffer: &mut Vec<u8>) {
+fn give_back(spares: &'static Spares, buffer: &mut Vec<u8>) {
     let buffer = std::mem::take(buffer);
     if (1..=KEPT).contains(&buffer.capacity()) {
-        SPARES.with_borrow_mut(|spares| {
+        spares.with_borrow_mut(|spares| {
             if spares.len() < SPARE {
                 spares.push(buffer);
             }
@@ -57,7 +65,7 @@ impl Input {
             (self.start, self.end) = (0, 0);
         }
         if self.bytes.is_empty() {
-            self.bytes = lend();
+            self.bytes = lend(&READ);
             let size = self.bytes.capacity().max(SIZE);
             self.bytes.resize(size, 0);
         }
@@ -80,7 +88,7 @@ impl Input {
     pub fn rest(&mut self) {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-            give_back(&mut self.bytes);
+            give_back(&READ, &mut self.bytes);
         }
     }
 }
@@ -90,6 +98,8 @@ impl Input {
 pub struct Output {
     bytes: Vec<u8>,
     written: usize,
+    /// Whether the last replies were long.
+    was_long: bool,
 }
 
 impl Output {
@@ -104,20 +114,22 @@ impl Output {
 
     /// Where to add.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
-        if self.bytes.capacity() == 0 {
-            self.bytes = lend();
-            self.bytes.clear();
+        if self.bytes.capacity() == 0 && self.was_long {
+            self.bytes = lend(&WRITTEN);
         }
         &mut self.bytes
     }
 
-    /// Notes that so many bytes were written; gives the buffer back when all are.
+    /// Notes that so many bytes were written; gives a large buffer back when all are.
     pub fn wrote(&mut self, len: usize) {
         self.written += len;
         if self.written == self.bytes.len() {
             self.written = 0;
             self.bytes.clear();
-            give_back(&mut self.bytes);
+            self.was_long = self.bytes.capacity() > OWN;
+            if self.was_long {
+                give_back(&WRITTEN, &mut self.bytes);
+            }
         }
     }
 }

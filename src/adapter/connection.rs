@@ -30,6 +30,9 @@ const READ_AHEAD: usize = 1 << 20;
 const TURN: usize = 1024;
 /// Bytes of replies after which it is their turn too.
 const TURN_BYTES: usize = 1 << 20;
+/// Fewer bytes than this are written when the others that are ready have had their commands run. A client that is answered at
+/// once asks again at once, alone: then each request costs both sides a sleep and a wake.
+const SOON: usize = 16 << 10;
 
 pub(crate) struct Connection<S> {
     stream: S,
@@ -44,6 +47,8 @@ pub(crate) struct Connection<S> {
     waiting: Option<Box<dyn Awaited>>,
     /// Until CLIENT PAUSE holds the next command no more.
     held: Option<Pin<Box<Sleep>>>,
+    /// Others have had their turn since there was something to write.
+    has_waited: bool,
     /// What waits to be written is the last.
     is_last: bool,
 }
@@ -64,6 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             floats,
             waiting: None,
             held: None,
+            has_waited: false,
             is_last: false,
         })
     }
@@ -279,13 +285,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
     }
 
+    /// Whether others come first, before something is written.
+    fn lets_others(&mut self) -> bool {
+        self.has_waited = !self.has_waited && (1..SOON).contains(&self.output.len());
+        if self.has_waited {
+            self.input.rest();
+        }
+        self.has_waited
+    }
+
     fn poll_on(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.client.is_killed() {
                 return Poll::Ready(Ok(()));
             }
-            let more = self.work(task);
-            self.write(task)?;
+            let mut more = self.work(task);
+            match more {
+                Ok(false) if self.lets_others() => more = Ok(true),
+                _ => self.write(task)?,
+            }
             self.tell();
             if more.is_err() || self.is_last && self.output.len() == 0 {
                 return Poll::Ready(Ok(()));

@@ -119,7 +119,7 @@ pub(super) fn parameters(keyspace: &Keyspace) -> Vec<(&'static str, Parameter<'_
         ("databases", Parameter::Fact(databases, true)),
         ("hz", Parameter::Fact("10".into(), false)),
         ("list-compress-depth", Parameter::Fact("0".into(), false)),
-        ("maxmemory", Parameter::Fact("0".into(), false)),
+        ("maxmemory", Parameter::Setting(&rules.maxmemory, Unit::Memory(0))),
         ("maxmemory-policy", Parameter::Fact("noeviction".into(), false)),
         ("notify-keyspace-events", Parameter::Events(&keyspace.broker.notices)),
         ("save", Parameter::Fact(String::new(), false)),

@@ -96,11 +96,12 @@ fn clients(work: &mut Work<'_>, out: &mut String) {
 }
 
 fn memory(work: &mut Work<'_>, out: &mut String) {
-    let used = ops::server::memory_used(work);
+    let used = work.keyspace().overhead() + ops::server::memory_used(work);
+    let most = work.rules().maxmemory.count();
     field(out, "used_memory", used);
     field(out, "used_memory_human", human(used));
-    field(out, "maxmemory", 0);
-    field(out, "maxmemory_human", "0B");
+    field(out, "maxmemory", most);
+    field(out, "maxmemory_human", human(most));
     field(out, "maxmemory_policy", "noeviction");
 }
 

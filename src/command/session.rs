@@ -236,14 +236,20 @@ impl Session {
         self.check_listening(row)
     }
 
-    /// Refuses what would write while the log can't take it.
+    /// Refuses what may take memory while there is none, and what would write while the log can't take it.
     fn admit(&self, row: &Row) -> Result<()> {
-        let queued =
-            || self.multi.as_ref().is_some_and(|queue| queue.commands.iter().any(|(row, _)| row.writes()));
-        match row.writes() || row.name == "EXEC" && queued() {
-            true => self.store.keyspace().admit(),
-            false => Ok(()),
+        let keyspace = self.store.keyspace();
+        let queued = |is: fn(&Row) -> bool| {
+            row.name == "EXEC"
+                && self.multi.iter().flat_map(|queue| &queue.commands).any(|(queued, _)| is(queued))
+        };
+        let takes = |row: &Row| row.flags.has(super::row::DENYOOM);
+        // What is queued takes memory too.
+        let fills = self.multi.is_some() && !matches!(row.name, "EXEC" | "DISCARD" | "QUIT" | "RESET");
+        if (takes(row) || fills || queued(takes)) && keyspace.lacks_memory() {
+            return Err(Error::text("OOM command not allowed when used memory > 'maxmemory'."));
         }
+        if row.writes() || queued(Row::writes) { keyspace.admit() } else { Ok(()) }
     }
 
     /// Whether a command can be run at all.

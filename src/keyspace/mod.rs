@@ -22,6 +22,7 @@ use crate::acl::Acl;
 use crate::clients::Clients;
 use crate::clock::{Clock, Due, Tick};
 use crate::ds::key_order::KeyOrder;
+use crate::ds::size_class;
 use crate::limits::Rules;
 use crate::pubsub::{After, Broker, EventClass};
 use crate::rng::Rng;
@@ -342,6 +343,17 @@ impl Keyspace {
     /// Bytes held by all keys, by the size-class model.
     pub fn memory_used(&self) -> usize {
         self.each_space(|_, space| space.mem())
+    }
+
+    /// The store itself, without anything in it.
+    pub fn overhead(&self) -> usize {
+        size_class(size_of::<Keyspace>()) + size_class(size_of_val(&*self.cells))
+    }
+
+    /// Whether no command may take memory now. It looks at every shard, one at a time: not to be asked under guards.
+    pub fn lacks_memory(&self) -> bool {
+        let most = self.rules.maxmemory.count();
+        most > 0 && self.overhead() + self.memory_used() > most
     }
 
     /// The same from scratch: what the counters must equal.
