@@ -61,7 +61,14 @@ fn info_tells_the_profile_and_the_memory() {
     }
     assert_eq!(&*info(&store, "server")["redis_version"], "7.0.15");
     let memory = info(&store, "memory");
-    assert_eq!(memory["used_memory"], store.memory_used().to_string());
+    assert_eq!(memory["used_memory"], (store.memory_used() + store.keyspace().overhead()).to_string());
+    assert_eq!(&*memory["maxmemory"], "0");
+    store.execute(["CONFIG", "SET", "maxmemory", "1mb"]).unwrap();
+    assert_eq!(&*info(&store, "memory")["maxmemory"], "1048576");
+    assert_eq!(store.execute(["SET", "key:0", ""]).unwrap(), Reply::OK);
+    store.set("key:0", vec![b'x'; 1 << 20]).unwrap();
+    let refused = store.execute(["SET", "key:1", ""]).unwrap();
+    assert!(refused.error().is_some_and(|error| error.to_string().starts_with("OOM ")), "{refused:?}");
     assert!(memory["used_memory_human"].ends_with('K'), "{}", memory["used_memory_human"]);
     assert_eq!(&*memory["maxmemory_policy"], "noeviction");
     let mut session = store.session();
