@@ -5,7 +5,7 @@ use crate::command::Session;
 use crate::keyspace::durable::Saves;
 use crate::keyspace::snapshot::Progress;
 use crate::keyspace::{Access, Durable, Lock, Unit, Work};
-use crate::log::fs::{Disk, Source};
+use crate::log::fs::{Disk, Source, lock_soon};
 use crate::log::real::Directory;
 use crate::log::{self, Fsync, Loader, Log, Options};
 use crate::ops::{self, durable as kept};
@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The file of snapshots in a directory.
 const SNAPSHOT: &str = "dump.rdb";
@@ -179,7 +179,7 @@ impl Store {
             let options = Options { strict: keeping.strict, ..Options::default() };
             let found = log::open(Arc::clone(&disk), options, &mut loading)?;
             is_new = found.manifest.base.is_none() && found.lsn == 0 && self.load_snapshot(&*disk)?;
-            log = Some(Log::new(found, keeping.fsync));
+            log = Some(Arc::new(Log::new(found, keeping.fsync)));
         } else if log::open::has_log(&*disk)? {
             return Err(Error::Config(
                 "the directory has a log, which a store without one would leave behind".into(),
@@ -198,7 +198,7 @@ impl Store {
             snapshot_every_ms: every,
             snapshot: SNAPSHOT.into(),
             healed_ms: 0.into(),
-            bell: log.as_ref().map(Log::bell).unwrap_or_default(),
+            bell: log.as_deref().map(Log::bell).unwrap_or_default(),
             log,
         };
         durable.log.iter().for_each(|log| kept::note_size(&durable, log));
@@ -238,17 +238,9 @@ impl Store {
     }
 }
 
-/// Locks a directory. Whoever dropped a store may have it for a moment more, while its threads end: that is waited for.
+/// Locks a directory.
 fn lock(disk: &dyn Disk) -> Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    let began = Instant::now();
-    while !disk.lock().map_err(unwritable)? {
-        if began.elapsed() > PATIENCE {
-            return Err(Error::Locked);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
+    if lock_soon(disk).map_err(unwritable)? { Ok(()) } else { Err(Error::Locked) }
 }
 
 /// A lock needs a file, as all that is written there does.

@@ -130,7 +130,7 @@ fn persistence(work: &mut Work<'_>, out: &mut String) {
         field(out, "aof_rewrite_in_progress", 0);
         return field(out, "aof_rewrite_scheduled", 0);
     };
-    let (saves, log) = (&durable.saves, durable.log.as_ref());
+    let (saves, log) = (&durable.saves, durable.log.as_deref());
     let status = |failed: bool| if failed { "err" } else { "ok" };
     let (done, total) = saves.progress.lock().as_ref().map_or((0, 0), |p| (p.done(), p.total()));
     let (saving, rewriting) = (saves.running.load(Relaxed), log.is_some_and(Log::is_rewriting));

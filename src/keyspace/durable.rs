@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 pub struct Durable {
     pub path: PathBuf,
     pub disk: Arc<dyn Disk>,
-    pub log: Option<Log>,
+    pub log: Option<Arc<Log>>,
     /// Whether reads may see what is not on the disk yet.
     pub read_unsynced: bool,
     pub saves: Saves,
@@ -77,7 +77,7 @@ impl Keyspace {
     /// The log, if the store has one.
     #[inline]
     pub fn log(&self) -> Option<&Log> {
-        self.durable.get().and_then(|durable| durable.log.as_ref())
+        self.durable.get().and_then(|durable| durable.log.as_deref())
     }
 
     /// A handle on itself.

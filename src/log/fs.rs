@@ -4,6 +4,7 @@
 use super::mutant::Mutant;
 use crate::Error;
 use std::io::{self, Result};
+use std::time::{Duration, Instant};
 
 /// A directory.
 pub trait Disk: Send + Sync {
@@ -37,6 +38,20 @@ pub trait File: Send + Sync {
     fn sync(&self) -> Result<()>;
     /// Cuts the file to a length.
     fn cut(&self, size: u64) -> Result<()>;
+}
+
+/// Locks a directory, or answers false. Whoever dropped a store may have it for a moment more, while its threads end: that is
+/// waited for.
+pub fn lock_soon(disk: &dyn Disk) -> Result<bool> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let began = Instant::now();
+    while !disk.lock()? {
+        if began.elapsed() > PATIENCE {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(true)
 }
 
 /// Writes all of it.

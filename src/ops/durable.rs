@@ -58,7 +58,7 @@ pub fn note_size(durable: &Durable, log: &Log) {
 /// Where the store is kept, and its log.
 pub fn logged(keyspace: &Keyspace) -> Result<(&Durable, &Log)> {
     let durable = kept(keyspace)?;
-    durable.log.as_ref().map(|log| (durable, log)).ok_or(Error::text("ERR the store has no log"))
+    durable.log.as_deref().map(|log| (durable, log)).ok_or(Error::text("ERR the store has no log"))
 }
 
 /// Where the store is kept.
@@ -85,7 +85,7 @@ pub fn leave(keyspace: &Keyspace, save_wanted: Option<bool>) -> Result<()> {
         }
         save(keyspace)?;
     }
-    durable.log.as_ref().map_or(Ok(()), Log::flush)
+    durable.log.as_deref().map_or(Ok(()), Log::flush)
 }
 
 fn claim(durable: &Durable) -> Result<()> {
@@ -182,7 +182,7 @@ pub fn turn(keyspace: &Keyspace, durable: &Durable) -> Duration {
     let mut next = LATE;
     if let Some(log) = &durable.log {
         if log.tick(now) {
-            sync_aside(keyspace);
+            sync_aside(log);
         }
         let is_lost = matches!(log.health(), Health::Lost(_));
         let sizes = log.sizes();
@@ -203,13 +203,12 @@ pub fn turn(keyspace: &Keyspace, durable: &Durable) -> Duration {
     next
 }
 
-/// Has the log synced by a thread that ends with that, while the keeper goes on writing.
-fn sync_aside(keyspace: &Keyspace) {
-    let sync = |keyspace: &Keyspace| keyspace.log().into_iter().for_each(Log::sync_aside);
-    let Some(store) = keyspace.handle() else { return };
+/// Has the log synced by a thread that ends with that, while the keeper goes on writing. The store may be dropped meanwhile.
+fn sync_aside(log: &Arc<Log>) {
+    let other = Arc::clone(log);
     let thread = std::thread::Builder::new().name("larder-sync".into());
-    if thread.spawn(move || sync(&store)).is_err() {
-        sync(keyspace);
+    if thread.spawn(move || other.sync_aside()).is_err() {
+        log.sync_aside();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Listening: connections are taken, refused, looked after, and all ended at the end.
 
+use super::vigil::Vigil;
 use crate::adapter::connection::Connection;
 use crate::clients::{Client, Origin};
 use crate::{Session, Store};
@@ -142,6 +143,7 @@ pub(super) struct Shared {
     pub store: Store,
     pub stopped: watch::Receiver<bool>,
     pub acceptor: Option<Acceptor>,
+    pub vigil: Option<Arc<Vigil>>,
 }
 
 /// Serves until it is stopped. When it returns, no task is left.
@@ -149,6 +151,9 @@ pub(super) async fn serve(listeners: Vec<Listener>, mut shared: Shared) {
     // A socket that just was opened is taken into the runtime; there is nobody to tell otherwise.
     let listening: Vec<_> = listeners.into_iter().filter_map(|l| Listening::from(l).ok()).collect();
     let mut tasks = JoinSet::new();
+    if let Some(vigil) = shared.vigil.take() {
+        tasks.spawn(vigil.keep(shared.store.clone()));
+    }
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = Watch::default();

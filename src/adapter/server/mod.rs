@@ -8,6 +8,7 @@ mod config;
 mod pieces;
 #[cfg(feature = "tls")]
 mod tls;
+mod vigil;
 
 pub use config::Config;
 #[doc(hidden)]
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
+use vigil::Vigil;
 
 /// A store being served. Dropped, it serves no more.
 ///
@@ -72,8 +74,9 @@ impl Server {
         let acceptor = config.acceptor()?;
         config.apply(store, &addrs, &secure)?;
         let (stop, stopped) = watch::channel(false);
-        let shared = Shared { store: store.clone(), stopped, acceptor };
-        let runtime = runtime(config.threads)?;
+        let vigil = if config.threads > 1 { None } else { Vigil::new() };
+        let runtime = runtime(config.threads, vigil.clone())?;
+        let shared = Shared { store: store.clone(), stopped, acceptor, vigil };
         let sender = stop.clone();
         let on_shutdown: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
             sender.send_replace(true);
@@ -148,13 +151,14 @@ fn clients(store: &Store) -> &Clients {
     &store.keyspace().clients
 }
 
-fn runtime(threads: usize) -> io::Result<Runtime> {
-    match threads {
-        0 | 1 => Builder::new_current_thread().enable_all().build(),
-        _ => Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("larder-server")
-            .enable_all()
-            .build(),
+fn runtime(threads: usize, vigil: Option<Arc<Vigil>>) -> io::Result<Runtime> {
+    let mut builder = match threads {
+        0 | 1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    if let Some(vigil) = vigil {
+        let other = Arc::clone(&vigil);
+        builder.on_thread_park(move || vigil.sleeps()).on_thread_unpark(move || other.wakes());
     }
+    builder.worker_threads(threads.max(1)).thread_name("larder-server").enable_all().build()
 }

@@ -7,7 +7,7 @@ use crate::survey::{Survey, grouped};
 use crate::{FAILED, FINE, USAGE, fix};
 use clap::Parser;
 use larder::Error;
-use larder::log::fs::Disk;
+use larder::log::fs::{Disk, lock_soon};
 use larder::log::open::{Inspected, inspect};
 use std::ffi::OsString;
 use std::io::Write;
@@ -153,7 +153,7 @@ pub fn disk_of(target: &Target, progress: &std::sync::Arc<Progress>) -> Result<W
 fn look(target: &Target) -> Result<Found, String> {
     let progress = Progress::of(0);
     let disk = disk_of(target, &progress)?;
-    if !disk.lock().map_err(|error| error.to_string())? {
+    if !lock_soon(&disk).map_err(|error| error.to_string())? {
         return Err("the directory is open in another process".into());
     }
     let _bar = Bar::show("checking", &progress);

@@ -8,7 +8,7 @@ use crate::keep::{about, plain};
 use crate::progress::{Bar, Counted, Progress};
 use crate::{FAILED, FINE, USAGE};
 use clap::{Parser, ValueEnum};
-use larder::log::fs::{Disk, put_file};
+use larder::log::fs::{lock_soon, put_file};
 use larder::log::manifest::{Manifest, PREFIX};
 use larder::log::real::Directory;
 use larder::log::{Effect, Mutant, Unit, frame};
@@ -307,7 +307,7 @@ fn write_to(out: &mut dyn Write, to: Form, ttls: FieldTtls, fill: &mut Fill<'_>)
 /// A directory: a base, deadlines of fields as commands behind it, and a manifest.
 fn write_dir(path: &Path, fill: &mut Fill<'_>) -> larder::Result<()> {
     let directory = Directory::at(path).map_err(io_error)?;
-    if !directory.lock().map_err(io_error)? {
+    if !lock_soon(&directory).map_err(io_error)? {
         return Err(Error::Locked);
     }
     let mut manifest = Manifest::new(PREFIX);
@@ -471,7 +471,7 @@ impl Input {
     /// Loads a log, as a store that is opened there would; nothing is changed there.
     fn load(&self, target: &Target, store: &Store) -> Result<(), Failure> {
         let disk = disk_of(target, &self.progress).map_err(Failure::usage)?;
-        if !disk.lock().map_err(|error| Failure::io(&target.path, &error))? {
+        if !lock_soon(&disk).map_err(|error| Failure::io(&target.path, &error))? {
             return Err(Failure::of(&target.path, &Error::Locked));
         }
         let found = store.load_log(&disk).map_err(|error| Failure::of(&target.path, &error))?;

@@ -3,7 +3,7 @@
 use crate::check::{Found, Target};
 use larder::Error;
 use larder::log::Mutant;
-use larder::log::fs::{Disk, put_file};
+use larder::log::fs::{Disk, lock_soon, put_file};
 use larder::log::manifest::Manifest;
 use larder::log::real::Directory;
 use larder::rdb::crc64;
@@ -23,7 +23,7 @@ pub fn fix(target: &Target, found: &Found) -> Result<Vec<String>, String> {
         };
     }
     let directory = Directory::at(&target.path).map_err(said)?;
-    if !directory.lock().map_err(said)? {
+    if !lock_soon(&directory).map_err(said)? {
         return Err("the directory is open in another process".into());
     }
     let at = at
