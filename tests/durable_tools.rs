@@ -264,6 +264,26 @@ fn two_processes_on_one_directory() {
     assert_eq!(run(&["--dir", &dir, "GET", "k"], b"").1, "v\n");
 }
 
+/// Whoever dropped a store may have its directory for a moment more: the tools wait for that, as stores do.
+#[test]
+fn the_tools_wait_for_whoever_is_leaving() {
+    let folder = Folder::new("leaving");
+    let dir = filled(&folder, "data");
+    for args in [
+        &["check", &dir][..],
+        &["check", "--fix", &dir],
+        &["convert", &dir, "-", "--to", "jsonl"],
+        &["--profile", "7.4", "--dir", &dir, "GET", "string"],
+    ] {
+        let store = Store::builder().profile(Profile::V7_4).dir(&dir).open().unwrap();
+        let child = start(&mut Command::new(LARDER), args);
+        std::thread::sleep(Duration::from_millis(200));
+        drop(store);
+        let (status, _, errors) = ended(child, b"");
+        assert_eq!((status, errors.as_str()), (0, ""), "{args:?}");
+    }
+}
+
 #[test]
 fn a_read_only_directory() {
     let folder = Folder::new("readonly");
