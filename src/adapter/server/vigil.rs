@@ -50,16 +50,12 @@ impl Vigil {
 
     /// The thread has woken.
     pub fn wakes(&self) {
-        let mut state = self.0.lock();
-        let was_short = state.slept.take().is_some_and(|slept| slept.elapsed() <= SHORT);
-        if state.pause > 0 {
-            state.pause -= 1;
-        } else if was_short {
-            state.is_due = true;
-            let waker = state.waker.take();
-            drop(state);
-            waker.into_iter().for_each(Waker::wake);
-        }
+        let waker = {
+            let mut state = self.0.lock();
+            let slept = state.slept.take().map(|began| began.elapsed());
+            state.woke_after(slept)
+        };
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// Keeps the thread awake whenever that seems worth it.
@@ -77,7 +73,7 @@ impl Vigil {
                     (seen, since, was_vain) = (now, Instant::now(), false);
                 }
             }
-            self.ended(was_vain);
+            self.0.lock().ended(was_vain);
         }
     }
 
@@ -92,12 +88,70 @@ impl Vigil {
         })
         .await;
     }
+}
 
-    fn ended(&self, was_vain: bool) {
-        let mut state = self.0.lock();
-        state.vain = if was_vain { state.vain + 1 } else { 0 };
-        if state.vain == VAIN {
-            (state.vain, state.pause) = (0, PAUSE);
+impl State {
+    /// Has a vigil begin if the sleep was short and none is to be left out; answers whom to wake for it.
+    fn woke_after(&mut self, slept: Option<Duration>) -> Option<Waker> {
+        if self.pause > 0 {
+            self.pause -= 1;
+        } else if slept.is_some_and(|slept| slept <= SHORT) {
+            self.is_due = true;
+            return self.waker.take();
         }
+        None
+    }
+
+    fn ended(&mut self, was_vain: bool) {
+        self.vain = if was_vain { self.vain + 1 } else { 0 };
+        if self.vain == VAIN {
+            (self.vain, self.pause) = (0, PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a sleep of this length makes a vigil due.
+    fn is_due(state: &mut State, slept: Option<Duration>) -> bool {
+        let waker = state.woke_after(slept);
+        assert!(waker.is_none() || state.is_due);
+        std::mem::take(&mut state.is_due)
+    }
+
+    #[test]
+    fn only_a_short_sleep_is_followed_by_a_vigil() {
+        let mut state = State::default();
+        assert!(is_due(&mut state, Some(Duration::ZERO)));
+        assert!(is_due(&mut state, Some(SHORT)));
+        assert!(!is_due(&mut state, Some(SHORT + Duration::from_nanos(1))));
+        assert!(!is_due(&mut state, None));
+    }
+
+    #[test]
+    fn the_task_that_waits_is_woken_once() {
+        let mut state = State { waker: Some(Waker::noop().clone()), ..State::default() };
+        assert!(state.woke_after(Some(SHORT * 2)).is_none());
+        assert!(state.woke_after(Some(SHORT)).is_some());
+        assert!(state.woke_after(Some(SHORT)).is_none());
+    }
+
+    #[test]
+    fn after_some_in_vain_there_is_none_for_a_while() {
+        let mut state = State::default();
+        (1..VAIN).for_each(|_| state.ended(true));
+        assert!(is_due(&mut state, Some(SHORT)));
+        // One that was not in vain starts the count anew.
+        state.ended(false);
+        (1..VAIN).for_each(|_| state.ended(true));
+        assert!(is_due(&mut state, Some(SHORT)));
+        state.ended(true);
+        (0..PAUSE).for_each(|_| assert!(!is_due(&mut state, Some(SHORT))));
+        assert!(is_due(&mut state, Some(SHORT)));
+        // And the count begins anew then.
+        (1..VAIN).for_each(|_| state.ended(true));
+        assert!(is_due(&mut state, Some(SHORT)));
     }
 }
