@@ -83,6 +83,32 @@ fn info_tells_the_profile_and_the_memory() {
 }
 
 #[test]
+fn memory_stats_agree_with_info() {
+    let stats = |store: &Store| {
+        let Reply::Map(facts) = store.execute(["MEMORY", "STATS"]).unwrap() else {
+            panic!("MEMORY STATS is a map")
+        };
+        let number = |reply: Reply| match reply {
+            Reply::Integer(n) => n,
+            other => panic!("{other:?} is no number"),
+        };
+        let fact = |(name, value): (Reply, Reply)| (format!("{name:?}"), number(value));
+        let facts: HashMap<String, i64> = facts.into_iter().map(fact).collect();
+        move |name: &str| facts[&format!("{:?}", Reply::bulk(name))]
+    };
+    let store = Store::new();
+    let empty = stats(&store);
+    assert_eq!(empty("total.allocated"), empty("startup.allocated"));
+    assert_eq!(empty("dataset.bytes"), 0);
+    (0..100).for_each(|n| store.set(format!("key:{n}"), "x".repeat(n * 50)).unwrap());
+    let full = stats(&store);
+    assert_eq!(full("total.allocated").to_string(), info(&store, "memory")["used_memory"]);
+    assert_eq!(full("startup.allocated"), empty("startup.allocated"));
+    assert_eq!(full("dataset.bytes"), store.memory_used() as i64);
+    assert_eq!(full("keys.bytes-per-key"), store.memory_used() as i64 / 100);
+}
+
+#[test]
 fn sessions_are_counted_while_they_live() {
     let store = Store::new();
     let (one, two) = (store.session(), store.session());

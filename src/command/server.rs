@@ -108,37 +108,63 @@ fn memory_usage(work: &mut Work<'_>, args: &Args<'_>) -> Result<Reply> {
     Ok(usage.map_or(Reply::Null, |bytes| Reply::Integer(bytes as i64)))
 }
 
-/// How many keys there are, and what they and connections take.
-fn weights(work: &mut Work<'_>) -> (i64, i64, i64) {
-    let databases = 0..work.keyspace().databases;
-    let keys = databases.map(|db| work.on_db(db, |work| ops::server::db_size(work)).keys as i64).sum();
-    let clients = work.keyspace().clients.traffic.backlog.load(Relaxed);
-    (keys, ops::server::memory_used(work) as i64, clients as i64)
+/// How many keys there are; what the store took when it was empty, what they take, what replies that wait take.
+struct Weights {
+    keys: i64,
+    startup: i64,
+    dataset: i64,
+    clients: i64,
+}
+
+impl Weights {
+    fn of(work: &mut Work<'_>) -> Weights {
+        let databases = 0..work.keyspace().databases;
+        Weights {
+            keys: databases.map(|db| work.on_db(db, |work| ops::server::db_size(work)).keys as i64).sum(),
+            startup: work.keyspace().overhead() as i64,
+            dataset: ops::server::memory_used(work) as i64,
+            clients: work.keyspace().clients.traffic.backlog.load(Relaxed) as i64,
+        }
+    }
+
+    fn total(&self) -> i64 {
+        self.startup + self.dataset + self.clients
+    }
+
+    fn of_a_key(&self) -> i64 {
+        self.dataset / self.keys.max(1)
+    }
 }
 
 fn memory_stats(work: &mut Work<'_>, _: &Args<'_>) -> Result<Reply> {
-    let (keys, used, clients) = weights(work);
+    let weights = Weights::of(work);
     let facts = [
-        ("total.allocated", used + clients),
-        ("startup.allocated", 0),
+        ("total.allocated", weights.total()),
+        ("startup.allocated", weights.startup),
         ("replication.backlog", 0),
         ("clients.slaves", 0),
-        ("clients.normal", clients),
+        ("clients.normal", weights.clients),
         ("cluster.links", 0),
         ("aof.buffer", 0),
         ("lua.caches", 0),
         ("functions.caches", 0),
-        ("keys.count", keys),
-        ("keys.bytes-per-key", used / keys.max(1)),
-        ("dataset.bytes", used),
+        ("overhead.total", weights.startup + weights.clients),
+        ("keys.count", weights.keys),
+        ("keys.bytes-per-key", weights.of_a_key()),
+        ("dataset.bytes", weights.dataset),
     ];
     Ok(Reply::Map(facts.map(|(name, value)| (Reply::bulk(name), Reply::Integer(value))).into()))
 }
 
 fn memory_doctor(work: &mut Work<'_>, _: &Args<'_>) -> Result<Reply> {
-    let (keys, used, clients) = weights(work);
-    let mean = used / keys.max(1);
-    let text = format!("{keys} keys take {used} bytes, {mean} each; replies that wait take {clients}.\n");
+    let weights = Weights::of(work);
+    let text = format!(
+        "{} keys take {} bytes, {} each; replies that wait take {}.\n",
+        weights.keys,
+        weights.dataset,
+        weights.of_a_key(),
+        weights.clients
+    );
     Ok(Reply::Verbatim(*b"txt", text.into()))
 }
 
