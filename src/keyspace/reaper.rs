@@ -6,6 +6,7 @@
 use super::Keyspace;
 use super::shard::Space;
 use crate::clock::Clock;
+use crate::ds::deadlines::Spent;
 use crate::sync::{ProcessCondvar, ProcessMutex};
 use crate::value::Value;
 use std::sync::Weak;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub enum Garbage {
     Value(Box<Value>),
     Space(Box<Space>),
+    Deadlines(Spent),
 }
 
 struct State {

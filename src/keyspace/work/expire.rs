@@ -63,7 +63,7 @@ impl Work<'_> {
     /// Removes up to `limit` expired keys of one shard and fields of its hashes, each earliest first, whatever their
     /// database, and notes the shard's next deadline. Answers how many.
     pub(in crate::keyspace) fn expire_slice(&mut self, index: usize, now: u64, limit: usize) -> usize {
-        let mut due: Vec<(usize, u64, Vec<u8>)> = Vec::new();
+        let (mut due, mut spent): (Vec<(usize, u64, Vec<u8>)>, Vec<Garbage>) = Default::default();
         let (mut next, keyspace) = (u64::MAX, self.keyspace);
         if let Ok(shard) = self.shard_mut(index) {
             for db in 0.. {
@@ -73,13 +73,17 @@ impl Work<'_> {
                         next = next.min(at);
                         break;
                     }
-                    space.deadlines.pop_due(now);
+                    let block = space.deadlines.pop_due(now).and_then(|(_, block)| block);
+                    spent.extend(block.map(Garbage::Deadlines));
                     // The table compares a part of the hash only.
                     let is = |e: &Entry| e.deadline() == Some(at) && keyspace.key(e.key()).hash == hash;
                     let entry = space.table.find(hash, is);
                     due.extend(entry.map(|e| (db, hash, e.key().to_vec())));
                 }
             }
+        }
+        if !spent.is_empty() {
+            self.extras().garbage.append(&mut spent);
         }
         let mut done = due.len();
         for (db, hash, key) in due {
