@@ -328,3 +328,92 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
         self.poll_on(task).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::Origin;
+    use crate::sync::Mutex;
+    use std::task::Waker;
+
+    #[derive(Debug, Clone, PartialEq)]
+    enum Did {
+        Read(&'static str),
+        Wrote(&'static str, usize),
+    }
+    use Did::{Read, Wrote};
+
+    /// A stream that is given requests once, and notes who reads and answers when.
+    struct Noted {
+        name: &'static str,
+        requests: Vec<u8>,
+        log: Arc<Mutex<Vec<Did>>>,
+    }
+
+    impl AsyncRead for Noted {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            room: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.requests.is_empty() {
+                return Poll::Pending;
+            }
+            self.log.lock().push(Read(self.name));
+            let len = room.remaining().min(self.requests.len());
+            self.requests.drain(..len).for_each(|byte| room.put_slice(&[byte]));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Noted {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.log.lock().push(Wrote(self.name, bytes.len()));
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Polls two connections in turn, the first of which was sent this; answers what they did, in order.
+    fn turns(first: &str) -> Vec<Did> {
+        let (store, log) = (Store::new(), Arc::default());
+        store.set("long", vec![b'x'; SOON]).unwrap();
+        let connection = |name, requests: &str| {
+            let stream = Noted { name, requests: requests.into(), log: Arc::clone(&log) };
+            let origin = Origin { is_connection: true, ..Origin::default() };
+            Connection::new(stream, store.clone(), Session::new(store.clone(), origin)).unwrap()
+        };
+        let mut connections = [connection("first", first), connection("second", "PING\r\n")];
+        let mut task = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            for connection in &mut connections {
+                assert!(Pin::new(connection).poll(&mut task).is_pending());
+            }
+        }
+        let log = log.lock();
+        log.clone()
+    }
+
+    #[test]
+    fn short_replies_are_written_when_the_others_have_run() {
+        let pong = "+PONG\r\n".len();
+        // What was sent at once is answered in one piece.
+        for (first, len) in [("PING\r\n", pong), ("PING\r\nPING\r\n", 2 * pong)] {
+            let wanted = [Read("first"), Read("second"), Wrote("first", len), Wrote("second", pong)];
+            assert_eq!(turns(first), wanted);
+        }
+    }
+
+    #[test]
+    fn a_long_reply_is_written_at_once() {
+        let len = format!("${SOON}\r\n\r\n").len() + SOON;
+        assert_eq!(turns("GET long\r\n")[..3], [Read("first"), Wrote("first", len), Read("second")]);
+    }
+}

@@ -1,27 +1,21 @@
 //! `larder convert`: data from one form into another.
 
-use crate::bulk::Feed;
-use crate::check::{Target, disk_of, targets};
-use crate::commands::Commands;
-use crate::jsonl::{self, Lines};
-use crate::keep::{about, plain};
-use crate::progress::{Bar, Counted, Progress};
+mod input;
+mod output;
+
+use crate::jsonl;
+use crate::keep::about;
+use crate::progress::{Bar, Progress};
 use crate::{FAILED, FINE, USAGE};
 use clap::{Parser, ValueEnum};
-use larder::log::fs::{lock_soon, put_file};
-use larder::log::manifest::{Manifest, PREFIX};
-use larder::log::real::Directory;
-use larder::log::{Effect, Mutant, Unit, frame};
-use larder::rdb::{Datum, FieldTtls, Head, Item, Keyed, Reader, Writer};
-use larder::resp::{Parser as Requests, Request};
-use larder::value::{Hash, Value, View};
-use larder::{Bytes, Error, Profile, RdbSave, Reply, Session, Store};
+use input::Input;
+use larder::Error;
+use larder::rdb::{Datum, FieldTtls, Keyed};
+use larder::value::Value;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
 const NOTES: &str = "\
 Forms, and what they are taken from if --from and --to do not say it:
@@ -248,7 +242,7 @@ fn convert(options: &Options) -> Result<i32, Failure> {
             }
         }
     };
-    let written = write(&options.output, to, ttls(options), fill);
+    let written = output::write(&options.output, to, ttls(options), fill);
     match (failed, written) {
         (Some(failure), _) => Err(failure),
         (None, Err(Error::Io(io::ErrorKind::BrokenPipe, _))) => Err(Failure(FAILED, String::new())),
@@ -261,327 +255,8 @@ fn ttls(options: &Options) -> FieldTtls {
     if options.drop_field_ttls { FieldTtls::Drop } else { FieldTtls::Refuse }
 }
 
-// ---- writing
-
-type Fill<'f> = dyn FnMut(&mut dyn Sink) -> larder::Result<()> + 'f;
-
-fn write(
-    path: &Path,
-    to: Form,
-    ttls: FieldTtls,
-    mut fill: impl FnMut(&mut dyn Sink) -> larder::Result<()>,
-) -> larder::Result<()> {
-    if is_standard(path) {
-        let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        return write_to(&mut out, to, ttls, &mut fill).and_then(|()| out.flush().map_err(io_error));
-    }
-    if to == Form::Dir {
-        let made = !path.exists();
-        let written = write_dir(path, &mut fill);
-        if written.is_err() && made {
-            let _ = fs::remove_dir_all(path); // it is of no use to anybody
-        }
-        return written;
-    }
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Error::Config("the path has no file name that is text".into()))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = Directory::at(parent).map_err(io_error)?;
-    put_file(&directory, name, Mutant::None, |out| write_to(out, to, ttls, &mut fill)).map(drop)
-}
-
 fn io_error(error: io::Error) -> Error {
     Error::Io(error.kind(), error.to_string().into())
-}
-
-fn write_to(out: &mut dyn Write, to: Form, ttls: FieldTtls, fill: &mut Fill<'_>) -> larder::Result<()> {
-    let mut sink: Box<dyn Sink + '_> = match to {
-        Form::Rdb => Box::new(Snapshot::begin(out, ttls)?),
-        Form::Jsonl => Box::new(Lines(out)),
-        _ => Box::new(Commands::new(out)),
-    };
-    fill(&mut *sink)?;
-    sink.finish()
-}
-
-/// A directory: a base, deadlines of fields as commands behind it, and a manifest.
-fn write_dir(path: &Path, fill: &mut Fill<'_>) -> larder::Result<()> {
-    let directory = Directory::at(path).map_err(io_error)?;
-    if !lock_soon(&directory).map_err(io_error)? {
-        return Err(Error::Locked);
-    }
-    let mut manifest = Manifest::new(PREFIX);
-    let part = manifest.base_part(1);
-    put_file(&directory, &part.name, Mutant::None, |out| {
-        let mut sink = Snapshot::begin(out, FieldTtls::Drop)?;
-        fill(&mut sink)?;
-        let units = std::mem::take(&mut sink.timed);
-        let out = sink.writer.finish()?;
-        frame::write_units(part.seq, &units, out).map_err(io_error)
-    })?;
-    manifest.base = Some(part);
-    let text = manifest.text();
-    put_file(&directory, &manifest.name(), Mutant::None, |out| {
-        out.write_all(text.as_bytes()).map_err(io_error)
-    })?;
-    Ok(())
-}
-
-/// Writes a snapshot.
-struct Snapshot<W> {
-    writer: Writer<W>,
-    db: Option<u64>,
-    ttls: FieldTtls,
-    /// What sets deadlines of fields, where the snapshot leaves them out and they have another place.
-    timed: Vec<Unit>,
-}
-
-impl<W: Write> Snapshot<W> {
-    fn begin(out: W, ttls: FieldTtls) -> larder::Result<Self> {
-        let mut writer = Writer::new(out, ttls);
-        let version = Profile::default().version();
-        let version = format!("{}.{}.0", version.0, version.1);
-        writer.header(&[("redis-ver", version.as_bytes()), ("redis-bits", b"64"), ("aof-base", b"0")])?;
-        Ok(Snapshot { writer, db: None, ttls, timed: Vec::new() })
-    }
-
-    fn note_deadlines(&mut self, db: u64, key: &[u8], value: &Value) -> larder::Result<()> {
-        if self.ttls != FieldTtls::Drop || !matches!(value, Value::Hash(_)) {
-            return Ok(());
-        }
-        let hash = View::Boxed(value).collection::<Hash>()?;
-        if hash.first_deadline().is_none() {
-            return Ok(());
-        }
-        let timed = hash.pairs().into_iter().filter_map(|(field, _)| Some((field, hash.deadline(field)?)));
-        self.timed.extend(timed.map(|(field, at)| {
-            let at = at.to_string();
-            let words: [&[u8]; 6] = [b"HPEXPIREAT", key, at.as_bytes(), b"FIELDS", b"1", field];
-            vec![Effect { db: db as usize, args: words.iter().map(|word| Bytes::from(*word)).collect() }]
-        }));
-        Ok(())
-    }
-}
-
-impl<W: Write> Sink for Snapshot<W> {
-    fn entry(&mut self, db: u64, key: &Keyed<'_>) -> larder::Result<()> {
-        if self.db != Some(db) {
-            self.db = Some(db);
-            // How many keys there will be nobody knows yet: only a hint.
-            self.writer.select(db, 0, 0)?;
-        }
-        let head = Head { key: key.key, deadline: key.deadline, idle: key.idle, freq: key.freq };
-        match &key.value {
-            Datum::Int(n) => self.writer.integer(&head, *n),
-            Datum::Str(text) => self.writer.string(&head, text),
-            Datum::Value(value) => {
-                self.note_deadlines(db, key.key, value)?;
-                self.writer.value(&head, value, 0).map(drop)
-            }
-        }
-    }
-
-    fn function(&mut self, code: &[u8]) -> larder::Result<()> {
-        self.writer.function(code)
-    }
-
-    fn finish(self: Box<Self>) -> larder::Result<()> {
-        self.writer.finish().map(drop)
-    }
-}
-
-// ---- reading
-
-struct Input {
-    path: PathBuf,
-    from: Form,
-    databases: usize,
-    progress: Arc<Progress>,
-}
-
-enum Source {
-    /// A snapshot or lines of JSON, and their rules.
-    Stream(Box<dyn Read>),
-    Log(Target),
-    Commands(Box<dyn Read>),
-}
-
-impl Input {
-    fn open(&self) -> Result<Source, Failure> {
-        match self.from {
-            Form::Rdb | Form::Jsonl => self.stream().map(Source::Stream),
-            Form::Resp => self.stream().map(Source::Commands),
-            Form::Aof => Ok(Source::Log(Target { path: self.path.clone(), is_log: false })),
-            Form::Dir => {
-                let found = targets(&self.path)
-                    .map_err(|why| Failure::usage(format!("{}: {why}", self.path.display())))?;
-                // The log counts, where there is one.
-                let first = found.into_iter().next().ok_or_else(|| Failure::usage("nothing is in it"))?;
-                match first.is_log {
-                    true => Ok(Source::Log(first)),
-                    false => self.open_file(&first.path).map(Source::Stream),
-                }
-            }
-        }
-    }
-
-    fn stream(&self) -> Result<Box<dyn Read>, Failure> {
-        match is_standard(&self.path) {
-            true => Ok(Box::new(Counted(io::stdin(), Arc::clone(&self.progress)))),
-            false => self.open_file(&self.path),
-        }
-    }
-
-    fn open_file(&self, path: &Path) -> Result<Box<dyn Read>, Failure> {
-        let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
-        let size = file.metadata().map_or(0, |about| about.len());
-        self.progress.total.store(size, std::sync::atomic::Ordering::Relaxed);
-        Ok(Box::new(Counted(file, Arc::clone(&self.progress))))
-    }
-
-    /// A store that takes what commands say. Nothing expires in it by itself.
-    fn store(&self) -> Result<Store, Failure> {
-        let builder = Store::builder().profile(Profile::V8_0).databases(self.databases).background(false);
-        builder.build().map_err(|error| Failure::usage(plain(&error)))
-    }
-}
-
-impl Input {
-    /// Gives everything to a sink. Answers how many commands answered errors.
-    fn read(&self, source: Source, sink: &mut dyn Sink) -> Result<u64, Failure> {
-        let about = |error: Error| Failure::of(&self.path, &error);
-        match source {
-            Source::Stream(read) if self.from == Form::Jsonl => {
-                jsonl::read(read, &Store::new(), sink).map(|()| 0).map_err(about)
-            }
-            Source::Stream(read) => pass_on(read, sink).map(|()| 0).map_err(about),
-            Source::Log(target) => {
-                let store = self.store()?;
-                self.load(&target, &store)?;
-                tell(&store, sink).map(|()| 0).map_err(about)
-            }
-            Source::Commands(read) => {
-                let store = self.store()?;
-                let errors = run_commands(read, &store).map_err(about)?;
-                tell(&store, sink).map(|()| errors).map_err(about)
-            }
-        }
-    }
-
-    /// Loads a log, as a store that is opened there would; nothing is changed there.
-    fn load(&self, target: &Target, store: &Store) -> Result<(), Failure> {
-        let disk = disk_of(target, &self.progress).map_err(Failure::usage)?;
-        if !lock_soon(&disk).map_err(|error| Failure::io(&target.path, &error))? {
-            return Err(Failure::of(&target.path, &Error::Locked));
-        }
-        let found = store.load_log(&disk).map_err(|error| Failure::of(&target.path, &error))?;
-        if let Some((file, at, bytes)) = found.report.torn {
-            let path = target.path.display();
-            eprintln!(
-                "larder: {path}: {file}: its last {bytes} bytes, from byte {at} on, are no whole write: left out"
-            );
-        }
-        found.fault.map_or(Ok(()), |fault| Err(Failure::of(&target.path, &fault)))
-    }
-}
-
-/// Gives what a snapshot holds to a sink, one entry at a time.
-fn pass_on(read: impl Read, sink: &mut dyn Sink) -> larder::Result<()> {
-    let store = Store::new();
-    let mut reader = Reader::new(read, &store.keyspace().rules)?;
-    let mut db = 0;
-    while let Some(item) = reader.next_item()? {
-        match item {
-            Item::SelectDb(number) => db = number,
-            Item::Function(code) => sink.function(code)?,
-            Item::Key(key) => sink.entry(db, &key)?,
-            Item::Aux { .. } | Item::ResizeDb { .. } => {}
-        }
-    }
-    Ok(())
-}
-
-/// Gives what a store holds to a sink, by way of a snapshot that is never whole anywhere.
-fn tell(store: &Store, sink: &mut dyn Sink) -> larder::Result<()> {
-    // Nothing expires: what was due is told with its deadline.
-    store.keyspace().loading.store(true, SeqCst);
-    let (reader, writer) = io::pipe().map_err(io_error)?;
-    std::thread::scope(|scope| {
-        let saves =
-            scope.spawn(move || store.save_rdb_with(writer, RdbSave::new().carry_field_ttls()).map(drop));
-        let read = pass_on(reader, sink);
-        let saved = saves.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // Who reads no more makes the writing fail, too.
-        read.and(saved)
-    })
-}
-
-/// Runs commands as a client sends them. Answers how many answered errors; the first of them are told.
-fn run_commands(input: impl Read, store: &Store) -> larder::Result<u64> {
-    let (mut feed, mut session, mut requests) = (Feed::new(input), store.session(), Requests::default());
-    let mut counts = Counts::default();
-    loop {
-        let taken = run_whole(feed.waiting(), &mut requests, &mut session, &mut counts)?;
-        feed.skip(taken);
-        if !feed.fill().map_err(io_error)? {
-            break;
-        }
-    }
-    if !feed.waiting().is_empty() {
-        return Err(Error::Decode(format!(
-            "the last command is cut short, after {} commands",
-            counts.commands
-        )));
-    }
-    Ok(counts.errors)
-}
-
-#[derive(Default)]
-struct Counts {
-    commands: u64,
-    errors: u64,
-}
-
-/// Runs the whole requests at the front of the input; answers how many bytes they were.
-fn run_whole(
-    input: &[u8],
-    requests: &mut Requests,
-    session: &mut Session,
-    counts: &mut Counts,
-) -> larder::Result<usize> {
-    let mut start = 0;
-    loop {
-        let rest = &input[start..];
-        let len = match requests.read(rest) {
-            Ok(Request::More) => return Ok(start),
-            Ok(Request::Array(len)) => {
-                let words: Vec<&[u8]> = requests.words().iter().map(|at| &rest[at.clone()]).collect();
-                run_one(&words, session, counts);
-                len
-            }
-            Ok(Request::Line(len, words)) => {
-                run_one(&words.iter().map(Vec::as_slice).collect::<Vec<_>>(), session, counts);
-                len
-            }
-            Err(why) => return Err(Error::Decode(format!("after {} commands: {why}", counts.commands))),
-        };
-        start += len;
-    }
-}
-
-fn run_one(words: &[&[u8]], session: &mut Session, counts: &mut Counts) {
-    const TOLD: u64 = 20;
-    // A line between commands that a log's loader skips.
-    if words.first().is_none_or(|first| first.starts_with(b"#")) {
-        return;
-    }
-    counts.commands += 1;
-    if let Reply::Error(error) = session.execute_words(words).unwrap_or_else(Reply::Error) {
-        counts.errors += 1;
-        if counts.errors <= TOLD {
-            eprintln!("larder: command {}: {error}", counts.commands);
-        }
-    }
 }
 
 /// Remembers that it was the sink that failed.

@@ -63,7 +63,8 @@ impl Work<'_> {
     /// Removes up to `limit` expired keys of one shard and fields of its hashes, each earliest first, whatever their
     /// database, and notes the shard's next deadline. Answers how many.
     pub(in crate::keyspace) fn expire_slice(&mut self, index: usize, now: u64, limit: usize) -> usize {
-        let (mut due, mut spent): (Vec<(usize, u64, Vec<u8>)>, Vec<Garbage>) = Default::default();
+        let mut due: Vec<(usize, u64, Vec<u8>)> = Vec::new();
+        let mut spent = Vec::new();
         let (mut next, keyspace) = (u64::MAX, self.keyspace);
         if let Ok(shard) = self.shard_mut(index) {
             for db in 0.. {
