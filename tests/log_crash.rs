@@ -150,18 +150,19 @@ fn every_wrong_protocol_is_caught() {
     }
 }
 
-/// One operation fails, or all from one on: calls answer errors, and when the disk is well again the log heals, and
+/// One operation fails, or some after each other, or all from one on: calls answer errors, and when the disk is well again the log heals, and
 /// memory and files agree.
 #[test]
 fn what_fails_heals() {
     let (mut count, mut failed) = (0u64, 0u64);
     let every = number("FAULT_STEP", 3).max(1);
-    for workload in 0..WORKLOADS {
+    let faults = [Fault::Eio, Fault::Full, Fault::Short];
+    for workload in 0..number("FAULT_WORKLOADS", WORKLOADS) {
         let mut at = 1 + workload % every;
         loop {
             let mut injected = false;
             for (fault, length) in
-                [Fault::Eio, Fault::Full, Fault::Short].into_iter().flat_map(|f| [(f, 1), (f, u64::MAX)])
+                faults.into_iter().flat_map(|f| [1, 2, 5, u64::MAX].map(|length| (f, length)))
             {
                 let run = fail_once(Plan::of(workload), at, length, fault);
                 let (hit, errors) =
