@@ -129,7 +129,7 @@ impl Run {
         Some(match first >> 6 {
             0 => Run { value: 0, len: low + 1, width: 1 },
             1 => {
-                // Where the second byte is missing, Redis reads the zero that ends its strings. Only DECODE shows it.
+                // Where the second byte is missing, Redis reads the zero that ends its strings.
                 let second = bytes.get(at + 1).copied().unwrap_or(0);
                 Run { value: 0, len: (low << 8 | usize::from(second)) + 1, width: 2 }
             }
@@ -354,8 +354,7 @@ fn raise_sparse(
 ) -> Result<Option<bool>> {
     let (mut here, mut before, mut earlier) = (*from, None, None);
     let run = loop {
-        let run = Run::at(bytes, here.at).filter(|run| here.at + run.width <= bytes.len());
-        let run = run.ok_or_else(corrupt)?;
+        let run = Run::at(bytes, here.at).ok_or_else(corrupt)?;
         if register < here.first + run.len {
             break run;
         }
@@ -374,7 +373,10 @@ fn raise_sparse(
     if split.len() > run.width && bytes.len() + split.len() - run.width > longest {
         return Ok(None);
     }
-    bytes.splice(here.at..here.at + run.width, split);
+    // A run without its second byte grows by what it would if it had one: the last byte of the new ones is missing, too.
+    let (end, len) = ((here.at + run.width).min(bytes.len()), bytes.len() + split.len() - run.width);
+    bytes.splice(here.at..end, split);
+    bytes.truncate(len);
     merge(bytes, before.unwrap_or(here).at);
     Ok(Some(true))
 }
