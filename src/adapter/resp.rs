@@ -53,12 +53,22 @@ impl Encoder<'_> {
     }
 
     fn number(&mut self, mark: u8, value: i64) {
-        self.out.push(mark);
-        match u8::try_from(value) {
-            Ok(digit) if digit < 10 => self.out.push(b'0' + digit),
-            _ => drop(write!(self.out, "{value}")), // into memory: it does not fail
+        /// A sign and the digits of the least number there is.
+        const LONGEST: usize = 20;
+        let (mut digits, mut at, mut rest) = ([0; LONGEST], LONGEST, value.unsigned_abs());
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
         }
-        self.out.extend_from_slice(b"\r\n");
+        if value < 0 {
+            at -= 1;
+            digits[at] = b'-';
+        }
+        self.line(mark, &digits[at..]);
     }
 
     fn bulk(&mut self, bytes: &[u8]) {
@@ -146,6 +156,14 @@ mod tests {
         ] {
             assert_eq!(bytes(&reply, Protocol::Resp2), resp2);
             assert_eq!(bytes(&reply, Protocol::Resp3), resp3);
+        }
+    }
+
+    #[test]
+    fn numbers_of_all_lengths() {
+        let powers = (0..19).map(|n| 10_i64.pow(n));
+        for number in powers.flat_map(|n| [n - 1, n, -n, 1 - n]).chain([i64::MIN, i64::MIN + 1, i64::MAX]) {
+            assert_eq!(bytes(&Reply::Integer(number), Protocol::Resp2), format!(":{number}\r\n"));
         }
     }
 }

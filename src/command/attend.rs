@@ -34,14 +34,35 @@ pub struct Pace {
     ended: Option<u64>,
     /// The command and the second that others were told last.
     told: (&'static str, u32),
+    /// The last command's name, as it was spelled, and its row.
+    last: Option<([u8; NAME], &'static Row)>,
     /// Counters of commands that ran, each in the place of its row.
     counters: [Option<(&'static Row, Arc<Counter>)>; COUNTERS],
 }
 
 /// How many counters a session keeps at hand.
 const COUNTERS: usize = 4;
+/// Names of commands are not longer; the rest is zeros.
+const NAME: usize = 24;
+
+fn padded(name: &[u8]) -> Option<[u8; NAME]> {
+    let mut padded = [0; NAME];
+    padded.get_mut(..name.len())?.copy_from_slice(name);
+    Some(padded)
+}
 
 impl Pace {
+    /// The row, if the last command was spelled the same.
+    pub fn row_again(&self, name: &[u8]) -> Option<&'static Row> {
+        let (last, row) = self.last?;
+        (name.len() == row.name.len() && padded(name)? == last).then_some(row)
+    }
+
+    /// Keeps the row for the next command, if the name alone says which it is: a container's does not.
+    pub fn keep_row(&mut self, name: &[u8], row: &'static Row) {
+        self.last = padded(name).filter(|_| name.len() == row.name.len()).map(|name| (name, row));
+    }
+
     fn count(&mut self, row: &'static Row, stats: &CommandStats, micros: u64, failed: bool) {
         let place = std::ptr::from_ref(row).addr() / size_of::<Row>() % COUNTERS;
         let kept = &mut self.counters[place];
@@ -76,7 +97,10 @@ impl Session {
         if self.caching {
             self.end_caching(row);
         }
-        self.tell();
+        // What works on keys alone changes nothing about the session.
+        if !matches!(row.run, Run::Work(_)) {
+            self.tell();
+        }
         asked
     }
 

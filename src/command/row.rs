@@ -161,7 +161,7 @@ impl KeySpec {
 
     /// Whether what it finds are keys: channels of shards stand where a cluster looks for keys.
     pub(super) fn finds_keys(&self) -> bool {
-        !self.flags.contains(&"not_key")
+        self.flags != ["not_key"]
     }
 
     /// The same with another last key and step.

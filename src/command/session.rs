@@ -196,7 +196,7 @@ impl Session {
     fn begin(&mut self, words: &[&[u8]], waiter: Waiter) -> Result<Asked> {
         self.store.keyspace().counts.commands.fetch_add(1, Relaxed);
         self.begin_command();
-        let row = self.resolve(words).and_then(|row| self.check_allowed(row, words).map(|()| row));
+        let row = self.resolve_next(words).and_then(|row| self.check_allowed(row, words).map(|()| row));
         let row = row.and_then(|row| self.check_slots(row, words).map(|()| row));
         let row = row.and_then(|row| self.admit(row).map(|()| row));
         let reply = match row {
@@ -312,6 +312,20 @@ impl Session {
             Protocol::Resp2 => reply.into_resp2_as(self.store.keyspace().rules.profile.float_style()),
             Protocol::Resp3 => reply,
         }
+    }
+
+    /// The same as [`Session::resolve`], for the command that is run now: most are what the one before was.
+    fn resolve_next(&mut self, words: &[&[u8]]) -> Result<&'static Row> {
+        let keyspace = self.store.keyspace();
+        // With them a name may mean another command, or none.
+        let has_renames = !keyspace.clients.settings.renames.is_empty();
+        let last = words.first().filter(|_| !has_renames).and_then(|name| self.pace.row_again(name));
+        if let Some(row) = last {
+            return check_arity(row, words, keyspace.rules.profile);
+        }
+        let row = self.resolve(words)?;
+        self.pace.keep_row(words[0], row);
+        Ok(row)
     }
 
     /// Finds the row and checks the number of words.
