@@ -10,7 +10,7 @@
 //! What a writer pays: for the first write to a key ahead of the walk, a copy of its entry (at most 1.2 KB; a boxed value
 //! in a small form as large as its thresholds let it be), and for the first write to a chunk of a large value, a copy of
 //! that chunk: a list's chunk of 8 KB or a longer element, a stream's block, a segment of up to 1024 members or fields, of
-//! a sorted set up to 3584 members. All groups of a stream are copied at the first change of one. A long string is shared,
+//! a sorted set up to 1792 members. All groups of a stream are copied at the first change of one. A long string is shared,
 //! so only writing into its middle (APPEND, SETRANGE, SETBIT) copies it, once. A database that is flushed is handed over as it
 //! is, and so is what is left of a large value when it goes.
 //!
