@@ -83,6 +83,21 @@ fn info_tells_the_profile_and_the_memory() {
 }
 
 #[test]
+fn others_see_the_protocol_at_once() {
+    let store = Store::new();
+    let (mut one, mut two) = (store.session(), store.session());
+    let mut protocols = |one: &mut larder::Session| {
+        one.execute(["GET", "k"]).unwrap();
+        let listed = two.execute(["CLIENT", "LIST"]).unwrap();
+        let text = format!("{listed:?}");
+        (text.matches("resp=2").count(), text.matches("resp=3").count())
+    };
+    assert_eq!(protocols(&mut one), (0, 2));
+    one.set_protocol(larder::Protocol::Resp2);
+    assert_eq!(protocols(&mut one), (1, 1));
+}
+
+#[test]
 fn memory_stats_agree_with_info() {
     let stats = |store: &Store| {
         let Reply::Map(facts) = store.execute(["MEMORY", "STATS"]).unwrap() else {

@@ -97,6 +97,7 @@ impl Session {
         // Who has the store itself needs no password for it.
         session.signed_in = !origin.is_connection || !session.store.keyspace().acl.asks_password();
         session.client = Some(clients.enter(session.id, session.started, origin));
+        session.tell();
         session
     }
 
@@ -135,6 +136,7 @@ impl Session {
     /// The RESP version whose kinds of reply the session answers in; RESP3 to begin with. HELLO changes it too.
     pub fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
+        self.tell();
     }
 
     /// The selected database.
