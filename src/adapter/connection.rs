@@ -51,6 +51,8 @@ pub(crate) struct Connection<S> {
     has_waited: bool,
     /// What waits to be written is the last.
     is_last: bool,
+    /// The stream has passed on all that was written.
+    is_flushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -71,6 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             held: None,
             has_waited: false,
             is_last: false,
+            is_flushed: true,
         })
     }
 
@@ -233,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.held.is_some()
     }
 
-    /// Writes as much as the stream takes.
+    /// Writes as much as the stream takes. Under TLS what it took may still be on its way: that is pushed on, too.
     fn write(&mut self, task: &mut Context<'_>) -> io::Result<()> {
         while self.output.len() > 0 {
             match Pin::new(&mut self.stream).poll_write(task, self.output.bytes()) {
@@ -248,6 +251,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
+        self.is_flushed = match Pin::new(&mut self.stream).poll_flush(task) {
+            Poll::Ready(flushed) => flushed.map(|()| true)?,
+            Poll::Pending => false,
+        };
         Ok(())
     }
 
@@ -305,7 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 _ => self.write(task)?,
             }
             self.tell();
-            if more.is_err() || self.is_last && self.output.len() == 0 {
+            if more.is_err() || self.is_last && self.output.len() == 0 && self.is_flushed {
                 return Poll::Ready(Ok(()));
             }
             if matches!(more, Ok(true)) {

@@ -55,7 +55,7 @@ impl Pace {
     /// The row, if the last command was spelled the same.
     pub fn row_again(&self, name: &[u8]) -> Option<&'static Row> {
         let (last, row) = self.last?;
-        (name.len() == row.name.len() && padded(name)? == last).then_some(row)
+        (name.len() == row.name.len() && padded(name) == Some(last)).then_some(row)
     }
 
     /// Keeps the row for the next command, if the name alone says which it is: a container's does not.
